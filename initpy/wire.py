@@ -1,0 +1,184 @@
+"""Messages between PID 1 and its helpers: bounded frames, and values in them.
+
+A frame is a 4-byte big-endian length and that many bytes. The bytes are one value, each item behind
+a one-letter tag; what decodes is exactly None, bool, int, float, str, bytes, tuples of these, and the
+classes in `_CLASSES`, field by field. It is our own and not marshal or pickle because those trust
+what they read, and a helper may have gone mad (DESIGN §1).
+"""
+
+from __future__ import annotations
+
+from initpy.core.values import fields_of
+from initpy.plan import Plan, ProcessSpec, SignalRule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from initpy.core.values import Value
+
+MAX_FRAME_BYTES = 64 * 1024 * 1024
+"""A longer frame is refused: it can only be a fault. 1,000 programs make about 1 MB."""
+
+MAX_DEPTH = 16
+
+_CLASSES: dict[bytes, type[Value]] = {b"P": Plan, b"S": ProcessSpec, b"R": SignalRule}
+_LETTERS = {cls: letter for letter, cls in _CLASSES.items()}
+
+
+class WireError(Exception):
+    """The bytes are no value, or no frame, of this codec."""
+
+
+def encode(value: object) -> bytes:
+    """`value` as bytes.
+
+    Raises:
+        WireError: it, or something in it, is of a type that the codec does not carry.
+    """
+    parts: list[bytes] = []
+    _encode(value, parts, 0)
+    return b"".join(parts)
+
+
+def decode(raw: bytes) -> object:
+    """The value that `encode` made `raw` from.
+
+    Raises:
+        WireError: whatever else `raw` is.
+    """
+    value, end = _decode(raw, 0, 0)
+    if end != len(raw):
+        raise WireError(f"{len(raw) - end} bytes too many")
+    return value
+
+
+def frame(value: object) -> bytes:
+    """`value` as one frame.
+
+    Raises:
+        WireError: as `encode`, or it is longer than MAX_FRAME_BYTES.
+    """
+    raw = encode(value)
+    if len(raw) > MAX_FRAME_BYTES:
+        raise WireError(f"a frame of {len(raw)} bytes is too long")
+    return len(raw).to_bytes(4, "big") + raw
+
+
+class Frames:
+    """Cuts what arrives into frames, however it was cut on the way.
+
+    Holds at most one frame's bytes and one read; a frame that announces more than
+    MAX_FRAME_BYTES is refused before its bytes are kept.
+    """
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def feed(self, raw: bytes) -> list[object]:
+        """The values that are complete with `raw`.
+
+        Raises:
+            WireError: the sender does not speak this codec; nothing more can be made of it.
+        """
+        self._held += raw
+        values: list[object] = []
+        while len(self._held) >= 4:
+            size = int.from_bytes(self._held[:4], "big")
+            if size > MAX_FRAME_BYTES:
+                raise WireError(f"a frame of {size} bytes is too long")
+            if len(self._held) < 4 + size:
+                break
+            values.append(decode(bytes(self._held[4 : 4 + size])))
+            del self._held[: 4 + size]
+        return values
+
+
+def _encode(value: object, parts: list[bytes], depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise WireError("nested too deep")
+    if value is None:
+        parts.append(b"N")
+    elif value is True:
+        parts.append(b"T")
+    elif value is False:
+        parts.append(b"F")
+    elif type(value) is int:
+        _encode_run(b"i", b"%d" % value, parts)
+    elif type(value) is float:
+        _encode_run(b"f", repr(value).encode(), parts)
+    elif type(value) is str:
+        _encode_run(b"s", value.encode("utf-8", "surrogateescape"), parts)
+    elif type(value) is bytes:
+        _encode_run(b"b", value, parts)
+    elif type(value) is tuple:
+        parts.append(b"t" + len(value).to_bytes(4, "big"))
+        for item in value:
+            _encode(item, parts, depth + 1)
+    elif type(value) in _LETTERS:
+        parts.append(_LETTERS[type(value)])
+        for item in fields_of(value):
+            _encode(item, parts, depth + 1)
+    else:
+        raise WireError(f"cannot carry a {type(value).__name__}")
+
+
+def _encode_run(tag: bytes, run: bytes, parts: list[bytes]) -> None:
+    parts.append(tag + len(run).to_bytes(4, "big"))
+    parts.append(run)
+
+
+def _decode(raw: bytes, at: int, depth: int) -> tuple[object, int]:
+    if depth > MAX_DEPTH:
+        raise WireError("nested too deep")
+    tag = raw[at : at + 1]
+    at += 1
+    if tag == b"N":
+        return None, at
+    if tag == b"T":
+        return True, at
+    if tag == b"F":
+        return False, at
+    if tag in (b"i", b"f", b"s", b"b"):
+        run, at = _decode_run(raw, at)
+        return _scalar(tag, run), at
+    if tag == b"t":
+        count, at = _decode_count(raw, at)
+        items = []
+        for _ in range(count):
+            item, at = _decode(raw, at, depth + 1)
+            items.append(item)
+        return tuple(items), at
+    if tag in _CLASSES:
+        cls = _CLASSES[tag]
+        items = []
+        for _ in cls.__match_args__:
+            item, at = _decode(raw, at, depth + 1)
+            items.append(item)
+        return cls(*items), at
+    raise WireError(f"no such tag: {tag!r}")
+
+
+def _decode_count(raw: bytes, at: int) -> tuple[int, int]:
+    """A length or a count, which can never be more than the bytes that are left."""
+    end = at + 4
+    size = int.from_bytes(raw[at:end], "big")
+    if end > len(raw) or size > len(raw) - end:
+        raise WireError("cut short")
+    return size, end
+
+
+def _decode_run(raw: bytes, at: int) -> tuple[bytes, int]:
+    size, at = _decode_count(raw, at)
+    return raw[at : at + size], at + size
+
+
+def _scalar(tag: bytes, run: bytes) -> object:
+    try:
+        if tag == b"i":
+            return int(run)
+        if tag == b"f":
+            return float(run)
+        if tag == b"s":
+            return run.decode("utf-8", "surrogateescape")
+    except ValueError:
+        raise WireError(f"no {tag.decode()}: {run[:40]!r}") from None
+    return run
