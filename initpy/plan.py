@@ -74,8 +74,8 @@ class Plan(Value):
     processes: tuple[ProcessSpec, ...]
     """In the order in which supervisord would start them."""
     signals: tuple[SignalRule, ...] = ()
-    """One for each signal that has an action of its own; any other is forwarded to who catches it."""
+    """For each signal with an action of its own; any other is forwarded to who catches it."""
     shutdown_timeout_s: float = 9.0
     """For the whole container: from the stop request to the exit of PID 1."""
     exit_code_from: tuple[str, ...] = ()
-    """The processes of the program whose exit code becomes the container's; empty: the culprit's."""
+    """Processes of the program whose exit code becomes the container's; empty: the culprit's."""

@@ -1,19 +1,15 @@
 """Messages between PID 1 and its helpers: bounded frames, and values in them.
 
-A frame is a 4-byte big-endian length and that many bytes. The bytes are one value, each item behind
-a one-letter tag; what decodes is exactly None, bool, int, float, str, bytes, tuples of these, and the
-classes in `_CLASSES`, field by field. It is our own and not marshal or pickle because those trust
-what they read, and a helper may have gone mad (DESIGN §1).
+A frame is a 4-byte big-endian length and that many bytes. The bytes are one value, each item
+behind a one-letter tag; what decodes is exactly None, bool, int, float, str, bytes, tuples of
+these, and the classes in `_CLASSES`, field by field. It is our own and not marshal or pickle
+because those trust what they read, and a helper may have gone mad (DESIGN §1).
 """
 
 from __future__ import annotations
 
-from initpy.core.values import fields_of
+from initpy.core.values import Value, fields_of
 from initpy.plan import Plan, ProcessSpec, SignalRule
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from initpy.core.values import Value
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 """A longer frame is refused: it can only be a fault. 1,000 programs make about 1 MB."""
@@ -113,7 +109,7 @@ def _encode(value: object, parts: list[bytes], depth: int) -> None:
         parts.append(b"t" + len(value).to_bytes(4, "big"))
         for item in value:
             _encode(item, parts, depth + 1)
-    elif type(value) in _LETTERS:
+    elif isinstance(value, Value) and type(value) in _LETTERS:
         parts.append(_LETTERS[type(value)])
         for item in fields_of(value):
             _encode(item, parts, depth + 1)

@@ -1,4 +1,4 @@
-"""Who comes after whom: tiers for starting and stopping, and the cycles that make that impossible."""
+"""Who comes after whom: tiers for starting and stopping, and the cycles that forbid them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class CycleError(Exception):
 def tiers(after: Mapping[str, Iterable[str]]) -> tuple[tuple[str, ...], ...]:
     """The names in tiers: each comes after names in earlier tiers only, as early as it can.
 
-    `after` gives, for each name, the names it comes after; within a tier the order is `after`'s own.
+    `after` gives, for each name, the names it comes after; within a tier its own order is kept.
 
     Raises:
         CycleError: there is no such order.
@@ -38,7 +38,7 @@ def tiers(after: Mapping[str, Iterable[str]]) -> tuple[tuple[str, ...], ...]:
 
 
 def _settle_depth(name: str, after: Mapping[str, Iterable[str]], depth: dict[str, int]) -> None:
-    """Fill in the depth of `name` and of all it comes after; iterative, for chains of any length."""
+    """Fill in the depth of `name` and all it comes after; iterative, for chains of any length."""
     path = {name: iter(after[name])}
     while path:
         current = next(reversed(path))

@@ -35,9 +35,7 @@ class _ValueType(type):
     __match_args__: tuple[str, ...]
     _defaults: dict[str, Any]
 
-    def __new__(
-        mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]
-    ) -> _ValueType:
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _ValueType:
         own = tuple(namespace.get("__annotations__", ()))
         defaults = {field: namespace.pop(field) for field in own if field in namespace}
         namespace["__slots__"] = own
@@ -46,7 +44,7 @@ class _ValueType(type):
             if isinstance(base, _ValueType):
                 own = base.__match_args__ + own
                 defaults = base._defaults | defaults
-        cls.__match_args__ = own
+        cls.__match_args__ = own  # type: ignore[misc]
         cls._defaults = defaults
         return cls
 
@@ -64,7 +62,7 @@ class Value(metaclass=_ValueType):
         fields = cls.__match_args__
         if len(given) > len(fields):
             raise TypeError(f"{cls.__name__} takes {len(fields)} fields, not {len(given)}")
-        for field, value in zip(fields, given):
+        for field, value in zip(fields, given, strict=False):
             _set(self, field, value)
         for field in fields[len(given) :]:
             if field in named:
@@ -85,7 +83,7 @@ class Value(metaclass=_ValueType):
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        return fields_of(self) == fields_of(other)  # type: ignore[arg-type]
+        return fields_of(self) == fields_of(other)
 
     def __hash__(self) -> int:
         return hash((type(self), fields_of(self)))

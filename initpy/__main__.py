@@ -1,0 +1,5 @@
+"""`python -m initpy`."""
+
+from initpy.cli import main
+
+main()

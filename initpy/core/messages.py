@@ -1,0 +1,224 @@
+"""What goes into the core (facts and orders) and what comes out of it (effects).
+
+A fact tells what has happened and cannot be refused; an order asks for something and can be. An
+effect is carried out by `pid1`, which answers with facts.
+"""
+
+from __future__ import annotations
+
+from initpy.core.values import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from initpy.core.process import Process
+    from initpy.core.states import ExitStatus
+    from initpy.plan import Plan
+
+# ---------------------------------------------------------------- facts
+
+
+class PlanReady(Value):
+    """The config helper has read the file."""
+
+    plan: Plan
+
+
+class PlanRefused(Value):
+    """There will be no plan. `code` is what PID 1 exits with; the helper has said why."""
+
+    code: int
+    reason: str
+
+
+class SignalReceived(Value):
+    """PID 1 was sent a signal."""
+
+    signum: int
+
+
+class Spawned(Value):
+    """The process was forked; its child has yet to execute the program."""
+
+    key: str
+    pid: int
+
+
+class SpawnFailed(Value):
+    """There is no child: `reason` is what the operator reads (supervisord's spawnerr)."""
+
+    key: str
+    reason: str
+
+
+class Executed(Value):
+    """The forked child has become the program."""
+
+    key: str
+    pid: int
+
+
+class ExecFailed(Value):
+    """The forked child could not become the program; it will exit with 126 or 127."""
+
+    key: str
+    pid: int
+    reason: str
+
+
+class Exited(Value):
+    """The process was reaped."""
+
+    key: str
+    pid: int
+    status: ExitStatus
+
+
+class GroupGone(Value):
+    """No process is left in the process group that a dead instance has led."""
+
+    key: str
+    group: int
+
+
+class KillFailed(Value):
+    """The kernel refused a signal, and not because nobody was there to get it."""
+
+    key: str
+    pid: int
+    errno: int
+
+
+class TimerFired(Value):
+    """A timer's time has come. An `epoch` that is not the current one means: no longer wanted."""
+
+    key: str
+    epoch: int
+
+
+class CatchersFound(Value):
+    """The answer to `FindCatchers`: these live processes have a handler for the signal."""
+
+    send: int
+    found: tuple[tuple[str, int], ...]
+    """Their keys and pids."""
+
+
+class ChildrenGone(Value):
+    """PID 1 has no child left, neither its own nor an adopted one."""
+
+
+# ---------------------------------------------------------------- orders
+
+
+class Start(Value):
+    """Bring the process up."""
+
+    key: str
+    by_operator: bool = False
+    """A person asked: should it go FATAL now, that is reported and ends nothing."""
+
+
+class Stop(Value):
+    """Bring the process down."""
+
+    key: str
+    by_operator: bool = False
+    """A person asked: then the container stays up, even with nothing left to run."""
+    within_s: float | None = None
+    """Seconds until SIGKILL; None: its own stopwaitsecs."""
+    for_good: bool = False
+    """The container ends: what is in BACKOFF is given up (supervisord's rule)."""
+
+
+class Signal(Value):
+    """Send the process a signal that is not meant to end it."""
+
+    key: str
+    signum: int
+
+
+class GiveUp(Value):
+    """Do not start the process: what it comes after will not be RUNNING."""
+
+    key: str
+    reason: str
+    status: ExitStatus
+    """How the one that failed ended, which becomes this one's own."""
+
+
+# ---------------------------------------------------------------- effects
+
+
+class Spawn(Value):
+    """Fork and execute the process. Answered by Spawned, then Executed or ExecFailed; or
+    SpawnFailed alone."""
+
+    key: str
+
+
+class Kill(Value):
+    """Send a signal to a live process that is our child."""
+
+    key: str
+    pid: int
+    signum: int
+
+
+class KillGroup(Value):
+    """Send a signal to a process group. Answered by GroupGone as soon as nobody is in it."""
+
+    key: str
+    group: int
+    signum: int
+
+
+class SetTimer(Value):
+    """Answered by TimerFired at `due_at`, unless a newer timer of the same key comes before."""
+
+    key: str
+    due_at: float
+    epoch: int
+
+
+class FindCatchers(Value):
+    """Ask a helper which of these processes have a handler for `send`."""
+
+    send: int
+    among: tuple[tuple[str, int], ...]
+
+
+class KillRest(Value):
+    """Send a signal to every process that is left. Answered by ChildrenGone when none is."""
+
+    signum: int
+
+
+class Log(Value):
+    """A line for the operator, in supervisord's words where it has some."""
+
+    level: str
+    text: str
+
+
+class Notice(Value):
+    """A process has changed its state: `process` is as it became, `old` the state before."""
+
+    process: Process
+    old: int
+
+
+class Refuse(Value):
+    """An order cannot be carried out; `fault` is supervisord's name for the reason."""
+
+    order: object
+    fault: str
+
+
+class Exit(Value):
+    """The end: PID 1 exits with `code`."""
+
+    code: int
+
+
+INFO, WARN, CRITICAL = "INFO", "WARN", "CRIT"
+"""Levels of `Log`, named as supervisord writes them."""

@@ -1,0 +1,515 @@
+"""All processes together: who starts when, who ends the container, and with which exit code.
+
+Theory. A container's life has phases, and goes through them in this order only:
+
+    BOOT      there is no plan yet
+    UP        programs run; those in `waiting` start as soon as what they come after is RUNNING
+    STOPPING  tier by tier, the last to start first; each tier as a whole, within its time
+    REST      the programs are gone: whatever else is left gets TERM, then KILL
+    OVER      `Exit` has been given out
+
+What ends UP is a `Cause`; the first one counts and becomes the exit code. All time limits of the
+end are shares of one budget, so that it fits between `docker stop` and its SIGKILL.
+"""
+
+from __future__ import annotations
+
+from initpy.core.messages import (
+    CRITICAL,
+    INFO,
+    WARN,
+    CatchersFound,
+    ChildrenGone,
+    ExecFailed,
+    Executed,
+    Exit,
+    Exited,
+    FindCatchers,
+    GiveUp,
+    GroupGone,
+    KillFailed,
+    KillRest,
+    Log,
+    Notice,
+    PlanReady,
+    PlanRefused,
+    SetTimer,
+    Signal,
+    SignalReceived,
+    Spawned,
+    SpawnFailed,
+    Start,
+    Stop,
+    TimerFired,
+)
+from initpy.core.ordering import tiers
+from initpy.core.process import SIGKILL, SIGTERM, Process
+from initpy.core.process import step as step_process
+from initpy.core.restart import is_expected
+from initpy.core.states import IDLE, ExitStatus, State, Wanted, exit_code
+from initpy.core.values import Value, replace
+from initpy.core.words import ended, line_for, signal_name
+from initpy.plan import FORWARD, SHUTDOWN, Plan, SignalRule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SIGINT, SIGQUIT, SIGWINCH = 2, 3, 28
+
+OWN_TIMER = ""
+"""The key of the timer that is no process's; processes have names."""
+
+LATER_TIER_S = 1.0
+"""What a tier leaves of the budget to each tier that has still to be stopped after it."""
+
+REST_S = 0.5
+"""What the tiers leave to the rest."""
+
+REST_TERM_S = 1.0
+"""The longest that the rest has between TERM and KILL."""
+
+REST_KILL_S = 0.25
+"""What is kept of the budget for the last KILL to work."""
+
+
+class Phase:
+    """See the theory above."""
+
+    BOOT, UP, STOPPING, REST, OVER = range(5)
+
+
+class Cause(Value):
+    """Why the container ends: the exit code it asks for, and the words for the last log line."""
+
+    code: int
+    why: str
+
+
+class Supervisor(Value):
+    """What the core knows."""
+
+    phase: int = Phase.BOOT
+    plan: Plan = Plan(processes=())
+    processes: dict[str, Process] = {}  # noqa: RUF012 - replaced, never changed in place
+    tiers: tuple[tuple[str, ...], ...] = ()
+    waiting: tuple[str, ...] = ()
+    """Keys to be started once all they come after are RUNNING."""
+    tier: int = 0
+    """STOPPING: the tier that is being stopped."""
+    epoch: int = 0
+    """Of OWN_TIMER."""
+    end_at: float = 0.0
+    """STOPPING and REST: when PID 1 has to be gone."""
+    cause: Cause | None = None
+    """Why UP has ended."""
+    failure: Cause | None = None
+    """The first program that ended unexpectedly for good."""
+    last_signal: int = 0
+    """REST: what the rest was sent."""
+    asked: tuple[int, ...] = ()
+    """The signals that have asked for the end so far."""
+    overran: tuple[str, ...] = ()
+    """Names of those that had to be killed during STOPPING."""
+
+
+def step(supervisor: Supervisor, event: Value, now: float) -> tuple[Supervisor, tuple[Value, ...]]:
+    """The supervisor after `event`, and what is to be done about it. Total, as `process.step`."""
+    turn = _Turn(supervisor, now)
+    turn.take(event)
+    turn.settle()
+    return turn.supervisor, tuple(turn.effects)
+
+
+class _Turn:
+    """One call of `step`: the value as it becomes, and the effects as they add up."""
+
+    def __init__(self, supervisor: Supervisor, now: float) -> None:
+        self.supervisor = supervisor
+        self.now = now
+        self.effects: list[Value] = []
+        self.notices: list[Notice] = []
+
+    def take(self, event: Value) -> None:
+        match event:
+            case (
+                Spawned()
+                | SpawnFailed()
+                | Executed()
+                | ExecFailed()
+                | Exited()
+                | GroupGone()
+                | KillFailed()
+                | Start()
+                | Stop()
+                | Signal()
+                | GiveUp()
+            ):
+                self.tell(event.key, event)
+            case TimerFired(key=key) if key != OWN_TIMER:
+                self.tell(key, event)
+            case TimerFired(epoch=epoch):
+                if epoch == self.supervisor.epoch:
+                    self.out_of_time()
+            case SignalReceived(signum=signum):
+                self.signal(signum)
+            case CatchersFound(send=send, found=found):
+                self.forward(send, [key for key, pid in found if self.pid_of(key) == pid])
+            case PlanReady(plan=plan) if self.supervisor.phase == Phase.BOOT:
+                self.boot(plan)
+            case PlanRefused(code=code, reason=reason) if self.supervisor.phase == Phase.BOOT:
+                self.shut_down(Cause(code, reason))
+            case ChildrenGone() if self.supervisor.phase == Phase.REST:
+                self.exit()
+            case _:
+                pass  # true, but of no use now
+
+    def settle(self) -> None:
+        """See what the changed states mean to the others, until nothing changes any more.
+
+        A loop and not a recursion: a long chain of `after` may fall down as a whole.
+        """
+        while self.notices:
+            self.note(self.notices.pop(0))
+
+    def change(self, **changes: object) -> None:
+        self.supervisor = replace(self.supervisor, **changes)
+
+    def log(self, level: str, text: str) -> None:
+        self.effects.append(Log(level, text))
+
+    def set_timer(self, due_at: float) -> None:
+        self.change(epoch=self.supervisor.epoch + 1)
+        self.effects.append(SetTimer(OWN_TIMER, due_at, self.supervisor.epoch))
+
+    # ------------------------------------------------------------ processes
+
+    def pid_of(self, key: str) -> int:
+        process = self.supervisor.processes.get(key)
+        return process.pid if process else 0
+
+    def tell(self, key: str, event: Value) -> None:
+        """Let one process take its step."""
+        process = self.supervisor.processes.get(key)
+        if process is None:
+            return
+        process, effects = step_process(process, event, self.now)
+        self.change(processes=self.supervisor.processes | {key: process})
+        for effect in effects:
+            self.effects.append(effect)
+            if isinstance(effect, Notice):
+                self.notices.append(effect)
+                line = line_for(effect)
+                if line is not None:
+                    self.log(*line)
+
+    def note(self, notice: Notice) -> None:
+        """A process has changed its state."""
+        process = notice.process
+        if self.supervisor.phase == Phase.UP:
+            if process.state in (State.RUNNING, State.EXITED):
+                self.start_those_ready()
+            if _has_failed(process):
+                self.fail(process)
+            if _is_down(process):
+                self.end_when_done(process.spec.key)
+        elif self.supervisor.phase == Phase.STOPPING:
+            if _is_between_instances(process):
+                self.start_no_more(process.spec.key)
+            if _is_down(process):
+                if process.killed:
+                    self.change(overran=(*self.supervisor.overran, process.spec.name))
+                self.stop_tiers()
+
+    # ------------------------------------------------------------ the way up
+
+    def boot(self, plan: Plan) -> None:
+        specs = plan.processes
+        self.change(
+            phase=Phase.UP,
+            plan=plan,
+            processes={spec.key: Process(spec) for spec in specs},
+            tiers=tiers({spec.key: spec.after for spec in specs}),
+            waiting=tuple([spec.key for spec in specs if spec.autostart]),
+        )
+        self.start_those_ready()
+        self.end_when_done("")
+
+    def start_those_ready(self) -> None:
+        """Start what waits for nothing any more, in the plan's order."""
+        for key in self.supervisor.waiting:
+            process = self.supervisor.processes[key]
+            if all(
+                _lets_others_start(self.supervisor.processes[earlier])
+                for earlier in process.spec.after
+            ):
+                self.no_longer_waits(key)
+                self.tell(key, Start(key))
+
+    def no_longer_waits(self, key: str) -> None:
+        waiting = [other for other in self.supervisor.waiting if other != key]
+        self.change(waiting=tuple(waiting))
+
+    # ------------------------------------------------------------ what ends UP
+
+    def fail(self, process: Process) -> None:
+        """It has ended unexpectedly and will not be started again."""
+        status = process.status or ExitStatus()
+        cause = Cause(exit_code(status) or 1, _why_failed(process))
+        if self.supervisor.failure is None:
+            self.change(failure=cause)
+        self.give_up_dependents(process)
+        if process.spec.critical and not process.by_operator:
+            self.shut_down(cause)
+
+    def give_up_dependents(self, process: Process) -> None:
+        state = "entered FATAL state" if process.state == State.FATAL else "ended unexpectedly"
+        reason = f"'{process.spec.name}', which it comes after, {state}"
+        for key in self.supervisor.waiting:
+            if process.spec.key in self.supervisor.processes[key].spec.after:
+                self.no_longer_waits(key)
+                self.tell(key, GiveUp(key, reason, process.status or ExitStatus()))
+
+    def end_when_done(self, key: str) -> None:
+        """End UP when nothing is left to run; or when `key`, which has just gone down, was the
+        last of those who give the exit code."""
+        supervisor = self.supervisor
+        if supervisor.phase != Phase.UP:
+            return
+        givers = [supervisor.processes[giver] for giver in supervisor.plan.exit_code_from]
+        if key in supervisor.plan.exit_code_from and all(map(_has_ended_by_itself, givers)):
+            name = givers[0].spec.program
+            self.shut_down(Cause(0, f"'{name}', whose exit code is the container's, has ended"))
+        elif not supervisor.waiting and all(
+            _is_down(other) and not other.pid and not _is_held_by_operator(other)
+            for other in supervisor.processes.values()
+        ):
+            none_left = "no program is left to run"
+            if supervisor.failure is None:
+                self.shut_down(Cause(0, f"{none_left}, and none ended unexpectedly"))
+            else:
+                first = supervisor.failure
+                self.shut_down(Cause(first.code, f"{none_left}; the first to fail: {first.why}"))
+
+    # ------------------------------------------------------------ signals
+
+    def signal(self, signum: int) -> None:
+        name = signal_name(signum)
+        rule = self.rule_for(signum)
+        if rule.action == SHUTDOWN:
+            self.log(WARN, f"received {name} indicating exit request")
+            self.asked_to_end(signum)
+        elif rule.action != FORWARD:
+            if signum != SIGWINCH:  # a terminal sends it at every change of its size
+                self.log(INFO, f"received {name}, which is ignored")
+        elif rule.keys:
+            live_keys = [key for key in rule.keys if self.pid_of(key)]
+            if not live_keys:
+                self.log(INFO, f"received {name}: none of those that get it is up")
+            self.forward(rule.send, live_keys)
+        else:
+            live = [
+                (key, process.pid)
+                for key, process in self.supervisor.processes.items()
+                if process.pid
+            ]
+            if live:
+                self.effects.append(FindCatchers(rule.send, tuple(live)))
+
+    def rule_for(self, signum: int) -> SignalRule:
+        for rule in self.supervisor.plan.signals:
+            if rule.signum == signum:
+                return rule
+        if self.supervisor.phase == Phase.BOOT and signum in (SIGTERM, SIGINT, SIGQUIT):
+            return SignalRule(signum, SHUTDOWN)
+        return SignalRule(signum, FORWARD, send=signum)
+
+    def forward(self, send: int, keys: Iterable[str]) -> None:
+        for key in keys:
+            name = self.supervisor.processes[key].spec.name
+            self.log(INFO, f"forwarding {signal_name(send)} to '{name}' ({self.pid_of(key)})")
+            self.tell(key, Signal(key, send))
+
+    def asked_to_end(self, signum: int) -> None:
+        """The first signal starts the end; a second INT, or a QUIT after any, makes it short."""
+        earlier = self.supervisor.asked
+        if signum not in earlier:
+            self.change(asked=(*earlier, signum))
+        if self.supervisor.phase in (Phase.BOOT, Phase.UP):
+            self.shut_down(Cause(0, f"stopped by {signal_name(signum)}"))
+            return
+        at_once = (signum == SIGINT and SIGINT in earlier) or (signum == SIGQUIT and earlier)
+        if at_once and self.supervisor.last_signal != SIGKILL:
+            self.log(WARN, f"{signal_name(signum)} again: killing everything at once")
+            self.kill_rest()
+
+    # ------------------------------------------------------------ the way down
+
+    def shut_down(self, cause: Cause) -> None:
+        end_at = self.now + self.supervisor.plan.shutdown_timeout_s
+        self.change(
+            phase=Phase.STOPPING,
+            cause=cause,
+            waiting=(),
+            end_at=end_at,
+            tier=len(self.supervisor.tiers) - 1,
+        )
+        if cause.code:
+            self.log(CRITICAL, f"ending the container: {cause.why}")
+        names = [process.spec.name for process in self.up()]
+        if names:
+            self.log(INFO, f"waiting for {', '.join(names)} to die")
+        for process in self.up():
+            if _is_between_instances(process):
+                self.start_no_more(process.spec.key)
+        self.stop_tiers(first=True)
+
+    def start_no_more(self, key: str) -> None:
+        """It waits for its next start, which will not come. Source: supervisord starts nothing
+        while it shuts down."""
+        within_s = self.tier_time_s(max(self.supervisor.tier, 0))
+        self.tell(key, Stop(key, within_s=within_s, for_good=True))
+
+    def up(self, tier: int | None = None) -> list[Process]:
+        """Processes of that tier, or of all, that are not down yet."""
+        keys = self.supervisor.processes if tier is None else self.supervisor.tiers[tier]
+        processes = [self.supervisor.processes[key] for key in keys]
+        return [process for process in processes if not _is_down(process)]
+
+    def stop_tiers(self, first: bool = False) -> None:
+        """Go on to the next tier that has something up, if the current one is done."""
+        tier = self.supervisor.tier
+        while tier >= 0 and not self.up(tier):
+            tier -= 1
+        if tier < 0:
+            self.end_rest()
+        elif first or tier != self.supervisor.tier:
+            self.stop_tier(tier)
+
+    def stop_tier(self, tier: int) -> None:
+        self.change(tier=tier)
+        within_s = self.tier_time_s(tier)
+        longest_s = 0.0
+        for process in sorted(self.up(tier), key=_stop_order):
+            key = process.spec.key
+            longest_s = max(longest_s, min(within_s, process.spec.stopwaitsecs))
+            self.tell(key, Stop(key, within_s=within_s, for_good=True))
+        self.set_timer(self.now + longest_s + REST_S)
+
+    def tier_time_s(self, tier: int) -> float:
+        """Seconds that the processes of a tier have at most, from now to SIGKILL.
+
+        The budget that is left, less a share for each later tier and for the rest (DESIGN §4.7).
+        Where nothing remains of it, because there are many tiers, all of them get equal shares.
+        """
+        left_s = max(self.supervisor.end_at - self.now, 0.0)
+        later = sum(1 for other in range(tier) if self.up(other))
+        ours_s = left_s - later * LATER_TIER_S - REST_S
+        return ours_s if ours_s > 0 else left_s / (later + 2)
+
+    def out_of_time(self) -> None:
+        """The tier, or the rest, has had its time."""
+        if self.supervisor.phase == Phase.STOPPING:
+            tier = self.supervisor.tier
+            names = ", ".join([process.spec.name for process in self.up(tier)])
+            self.log(WARN, f"not even SIGKILL has ended {names} so far: going on without waiting")
+            if tier > 0:
+                self.change(tier=tier - 1)
+                self.stop_tiers(first=True)
+            else:
+                self.end_rest()
+        elif self.supervisor.phase == Phase.REST and self.supervisor.last_signal == SIGTERM:
+            self.log(WARN, "what is left does not end: killing it with SIGKILL")
+            self.kill_rest()
+        elif self.supervisor.phase == Phase.REST:
+            self.log(WARN, "not even SIGKILL has ended everything: leaving it to the kernel")
+            self.exit()
+
+    def end_rest(self) -> None:
+        """Everything that is left gets TERM: orphans, daemons, whoever came in by exec."""
+        left_s = self.supervisor.end_at - self.now - REST_KILL_S
+        if left_s <= 0:
+            self.kill_rest()
+            return
+        self.change(phase=Phase.REST, last_signal=SIGTERM)
+        self.set_timer(self.now + min(left_s, REST_TERM_S))
+        self.effects.append(KillRest(SIGTERM))
+
+    def kill_rest(self) -> None:
+        self.change(phase=Phase.REST, last_signal=SIGKILL)
+        self.set_timer(max(self.now + REST_KILL_S, self.supervisor.end_at))
+        self.effects.append(KillRest(SIGKILL))
+
+    def exit(self) -> None:
+        """The last line says which program, if any, and why."""
+        self.change(phase=Phase.OVER)
+        overran = ", ".join(self.supervisor.overran)
+        if overran:
+            self.log(WARN, f"killed because they overran their time to stop: {overran}")
+        cause = self.final_cause()
+        self.log(INFO, f"exit code {cause.code}: {cause.why}")
+        self.effects.append(Exit(cause.code))
+
+    def final_cause(self) -> Cause:
+        """The first cause, or what `exit_code_from` says, if that program ended by itself."""
+        cause = self.supervisor.cause or Cause(0, "")
+        for key in self.supervisor.plan.exit_code_from:
+            giver = self.supervisor.processes[key]
+            if giver.status is not None and _has_ended_by_itself(giver):
+                code = exit_code(giver.status) or int(_has_failed(giver))
+                how = ended(giver.status)
+                chosen = Cause(code, f"{cause.why}; exit_code_from '{giver.spec.name}' ({how})")
+                if code:
+                    return chosen
+                cause = chosen
+        return cause
+
+
+def _is_down(process: Process) -> bool:
+    """Nothing of it runs, and nothing will by itself. One we may not signal does not count."""
+    if process.state in IDLE:
+        return process.wanted == Wanted.DOWN
+    return process.state == State.UNKNOWN
+
+
+def _has_failed(process: Process) -> bool:
+    if process.state == State.FATAL:
+        return True
+    if process.state != State.EXITED or process.wanted == Wanted.UP or process.status is None:
+        return False
+    return not is_expected(process.spec, process.status)
+
+
+def _has_ended_by_itself(process: Process) -> bool:
+    return process.state in (State.EXITED, State.FATAL) and process.wanted == Wanted.DOWN
+
+
+def _is_between_instances(process: Process) -> bool:
+    """Without an instance, and about to get one."""
+    if process.state in IDLE:
+        return process.wanted == Wanted.UP
+    return process.state == State.BACKOFF
+
+
+def _is_held_by_operator(process: Process) -> bool:
+    return process.state == State.STOPPED and process.by_operator
+
+
+def _lets_others_start(process: Process) -> bool:
+    """RUNNING; or it has run and come to its expected end, which it will not do again."""
+    if process.state == State.RUNNING:
+        return True
+    return _has_ended_by_itself(process) and not _has_failed(process)
+
+
+def _why_failed(process: Process) -> str:
+    spec, status = process.spec, process.status
+    how = f" ({ended(status)})" if status is not None else ""
+    if process.state == State.FATAL:
+        return f"'{spec.name}' entered FATAL state: {process.spawnerr}{how}"
+    return f"'{spec.name}' ended unexpectedly{how} and is not restarted (autorestart)"
+
+
+def _stop_order(process: Process) -> tuple[int, int]:
+    """Highest priority first, the reverse of the start."""
+    return (-process.spec.group_priority, -process.spec.priority)

@@ -1,0 +1,1 @@
+"""Floor 1: the only place that makes syscalls."""

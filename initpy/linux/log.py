@@ -1,0 +1,145 @@
+"""PID 1's own log lines, on a file descriptor that others share and that may be full.
+
+PID 1 must not wait for whoever reads its stderr. O_NONBLOCK is no way: it would hold for every
+program that shares the open file. So there is one way for each kind of file (DESIGN §8).
+"""
+
+from __future__ import annotations
+
+import errno
+import posix
+import select
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_QUEUE_BYTES = 256 * 1024
+"""What waits when nobody reads. A line beyond that is dropped, and counted."""
+
+CHUNK_BYTES = 4096
+"""One page: what a pipe's slot holds, and less than any terminal's or socket's buffer."""
+
+_S_IFMT, _S_IFIFO, _S_IFCHR, _S_IFSOCK = 0o170000, 0o010000, 0o020000, 0o140000
+
+
+class LogWriter:
+    """Writes lines without ever blocking.
+
+    What cannot be written now is queued, up to MAX_QUEUE_BYTES; a line for which there is no room
+    is dropped, and once there is room again a line says how many were.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        """To be watched for writability while `backlog` is true."""
+        self._queue = bytearray()
+        self._dropped = 0
+        self._is_dead = False
+        self._write = self._way_to_write()
+
+    @property
+    def backlog(self) -> bool:
+        """Whether something waits to be written."""
+        return bool(self._queue) and not self._is_dead
+
+    def line(self, level: str, text: str) -> None:
+        """Write a line, with the wall clock before it, in supervisord's form."""
+        line = _stamped(level, text)
+        if len(self._queue) + len(line) > MAX_QUEUE_BYTES:
+            self._dropped += 1
+            return
+        self._queue += line
+        self.flush()
+
+    def flush(self) -> None:
+        """Write as much as the file takes now."""
+        while self._queue and not self._is_dead:
+            try:
+                written = self._write(bytes(self._queue[:CHUNK_BYTES]))
+            except BlockingIOError:
+                return
+            except OSError:  # EPIPE, EIO: nobody will ever read it
+                self._is_dead = True
+                self._queue.clear()
+                return
+            del self._queue[:written]
+            if self._dropped and not self._queue:
+                self._queue += _stamped(
+                    "WARN", f"{self._dropped} log lines were dropped: nobody read them in time"
+                )
+                self._dropped = 0
+
+    def flush_before_exit(self, timeout_s: float) -> None:
+        """Write what waits, for this long at the most."""
+        until = time.monotonic() + timeout_s
+        self.flush()
+        while self.backlog and time.monotonic() < until:
+            poll = select.poll()
+            poll.register(self.fd, select.POLLOUT)
+            poll.poll(max(0, int((until - time.monotonic()) * 1000)))
+            self.flush()
+
+    def _way_to_write(self) -> Callable[[bytes], int]:
+        """The way that fits the kind of file that the fd is."""
+        kind = posix.fstat(self.fd).st_mode & _S_IFMT
+        if kind == _S_IFIFO:
+            return _PipeWriter(self.fd).write
+        if kind == _S_IFSOCK:
+            return _socket_writer(self.fd)
+        if kind == _S_IFCHR and posix.isatty(self.fd):
+            return self._terminal_writer()
+        return lambda chunk: posix.write(self.fd, chunk)  # a regular file or /dev/null
+
+    def _terminal_writer(self) -> Callable[[bytes], int]:
+        """A terminal opened anew has flags of its own; where that is forbidden, look before
+        writing."""
+        try:
+            flags = posix.O_WRONLY | posix.O_NOCTTY | posix.O_NONBLOCK | posix.O_CLOEXEC
+            self.fd = posix.open(f"/proc/self/fd/{self.fd}", flags)
+        except OSError:
+            return self._write_when_writable
+        return lambda chunk: posix.write(self.fd, chunk)
+
+    def _write_when_writable(self, chunk: bytes) -> int:
+        poll = select.poll()
+        poll.register(self.fd, select.POLLOUT)
+        if not poll.poll(0):
+            raise BlockingIOError(errno.EAGAIN, "the terminal is full")
+        return posix.write(self.fd, chunk[:256])
+
+
+class _PipeWriter:
+    """Writes to a shared pipe by splicing from a pipe of our own: that alone can be told not to
+    block for one call."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._read_fd, self._write_fd = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
+        self._held_bytes = 0
+        """In our own pipe, and counted as not yet written."""
+
+    def write(self, chunk: bytes) -> int:
+        if not self._held_bytes:
+            self._held_bytes = posix.write(self._write_fd, chunk)
+        moved = posix.splice(
+            self._read_fd, self._fd, self._held_bytes, flags=posix.SPLICE_F_NONBLOCK
+        )
+        self._held_bytes -= moved
+        return moved
+
+
+def _socket_writer(fd: int) -> Callable[[bytes], int]:
+    import _socket  # noqa: PLC0415 - 1 MB that PID 1 does without where stderr is no socket
+
+    sock = _socket.socket(fileno=posix.dup(fd))
+    return lambda chunk: sock.send(chunk, _socket.MSG_DONTWAIT)
+
+
+def _stamped(level: str, text: str) -> bytes:
+    now = time.time()
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
+    millis = int(now % 1 * 1000)
+    text = text.replace("\n", "\\n")  # a path may hold anything; a line stays a line
+    return f"{stamp},{millis:03d} {level} {text}\n".encode(errors="replace")

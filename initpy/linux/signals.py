@@ -1,0 +1,108 @@
+"""The signals of PID 1: noted in a flag each, and a wakeup pipe that ends the wait.
+
+The bytes in the pipe mean nothing but "look at the flags": a full pipe loses bytes, never a signal.
+"""
+
+from __future__ import annotations
+
+import posix
+
+from initpy.core.values import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from collections.abc import Callable
+else:
+    import _signal
+
+SIGKILL, SIGCHLD, SIGSTOP, SIGTTIN, SIGTTOU = 9, 17, 19, 21, 22
+FROM_THE_KERNEL = (4, 7, 8, 11)
+"""ILL, BUS, FPE and SEGV keep their default action: a handler that returns from a real one would
+run the faulty instruction again, for ever."""
+
+IGNORED_BY_PYTHON = (13, 25)
+"""PIPE and XFSZ, which CPython ignores from its start. What they were before, only a C main can
+know; programs get the default, as nearly every parent leaves it."""
+
+ALL = tuple([signum for signum in range(1, 65) if signum not in (32, 33)])
+"""32 and 33 belong to the C library."""
+
+
+class Inherited(Value):
+    """What PID 1 was started with, and programs are started with again."""
+
+    mask: tuple[int, ...]
+    """Blocked signals."""
+    ignored: tuple[int, ...]
+    """Ignored signals, of those that PID 1 changes."""
+
+
+def block_all() -> tuple[int, ...]:
+    """Block every signal; those that arrive wait. Returns the mask as it was."""
+    return tuple([int(signum) for signum in _signal.pthread_sigmask(_signal.SIG_BLOCK, ALL)])
+
+
+def set_mask(mask: tuple[int, ...]) -> None:
+    """Block exactly these signals."""
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+
+
+class Signals:
+    """PID 1's handlers for all signals that can be handled, from construction on.
+
+    `fd` becomes readable when there is something to `take`.
+    """
+
+    def __init__(self, mask: tuple[int, ...]) -> None:
+        """Install the handlers, then let through what has been waiting.
+
+        `mask` is what `block_all` returned at the start.
+        """
+        self._flags = bytearray(ALL[-1] + 1)
+        self.fd, self._write_fd = posix.pipe2(posix.O_NONBLOCK | posix.O_CLOEXEC)
+        _signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
+        ignored = []
+        for signum in ALL:
+            if signum in (SIGKILL, SIGSTOP) or signum in FROM_THE_KERNEL:
+                continue
+            # A background process that handles TTOU would repeat its write for ever.
+            is_tty = signum in (SIGTTIN, SIGTTOU)
+            handler: Callable[..., None] | int = _signal.SIG_IGN if is_tty else self._note
+            before = _signal.signal(signum, handler)
+            if before == _signal.SIG_IGN and signum not in IGNORED_BY_PYTHON:
+                ignored.append(signum)
+        self.inherited = Inherited(mask, tuple(ignored))
+        set_mask(())
+
+    def _note(self, signum: int, _frame: object) -> None:
+        self._flags[signum] = 1
+
+    def take(self) -> list[int]:
+        """The signals that have come since the last call, each once, in the order of numbers."""
+        try:
+            while len(posix.read(self.fd, 4096)) == 4096:
+                pass
+        except BlockingIOError:
+            pass
+        taken = []
+        signum = self._flags.find(1)
+        while signum >= 0:
+            self._flags[signum] = 0  # before it is acted on: a second one must not be lost
+            taken.append(signum)
+            signum = self._flags.find(1, signum + 1)
+        return taken
+
+
+def restore_in_child(inherited: Inherited) -> None:
+    """In a forked child, signals still blocked: the dispositions as PID 1 got them.
+
+    Without it, a signal that comes before exec would run PID 1's handlers, in the child, and wake
+    PID 1 through the pipe that the two share.
+    """
+    _signal.set_wakeup_fd(-1)
+    for signum in ALL:
+        if signum in (SIGKILL, SIGSTOP) or signum in FROM_THE_KERNEL:
+            continue
+        action = _signal.SIG_IGN if signum in inherited.ignored else _signal.SIG_DFL
+        _signal.signal(signum, action)

@@ -1,0 +1,213 @@
+"""fork and exec of a program, and fork of a helper.
+
+PID 1 forks, and does not use posix_spawn, because that holds the parent until exec is done, which
+a slow file system can make seconds (DESIGN §8). What the child finds wrong comes back as text
+through a pipe that exec closes: nothing in it means that the program runs.
+"""
+
+from __future__ import annotations
+
+import errno
+import posix
+
+from initpy.linux.signals import block_all, restore_in_child, set_mask
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from initpy.linux.signals import Inherited
+    from initpy.plan import ProcessSpec
+
+MAX_REASON_BYTES = 2048
+"""Below PIPE_BUF, so that the child's one write arrives whole."""
+
+NOT_FOUND, NOT_EXECUTABLE = 127, 126
+"""Exit codes of a child that could not become the program, as a shell has them."""
+
+_S_IFMT, _S_IFDIR = 0o170000, 0o040000
+
+
+class SpawnError(Exception):
+    """There is no child; the text is what the operator reads."""
+
+
+def spawn(
+    spec: ProcessSpec, environment: dict[bytes, bytes], stdin_fd: int, inherited: Inherited
+) -> tuple[int, int]:
+    """Fork and have the child execute the program.
+
+    `environment` is PID 1's own, over which the program's is laid.
+
+    Returns the pid, and the fd from which the reason comes if exec fails, non-blocking: end of
+    file means that it has succeeded.
+
+    Raises:
+        SpawnError: pipe or fork failed.
+    """
+    try:
+        reason_fd, write_fd = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
+    except OSError as exc:
+        if exc.errno in (errno.EMFILE, errno.ENFILE):
+            raise SpawnError(f"too many open files to spawn '{spec.name}'") from None
+        name = errno_name(exc)
+        raise SpawnError(f"unknown error making dispatchers for '{spec.name}': {name}") from None
+    mask = block_all()
+    try:
+        pid = posix.fork()
+        if pid == 0:
+            _become(spec, environment, stdin_fd, write_fd, inherited)
+    except OSError as exc:
+        posix.close(reason_fd)
+        if exc.errno == errno.EAGAIN:
+            reason = f"Too many processes in process table to spawn '{spec.name}'"
+        else:
+            reason = f"unknown error during fork for '{spec.name}': {errno_name(exc)}"
+        raise SpawnError(reason) from None
+    finally:
+        posix.close(write_fd)
+        set_mask(mask)
+    return pid, reason_fd
+
+
+def fork_helper(body: Callable[[int], int], inherited: Inherited) -> tuple[int, int]:
+    """Fork a child that runs `body` with the fd of a pipe to write to, and exits with its result.
+
+    It has a session of its own, so that a Ctrl-C reaches PID 1 alone, and the signal dispositions
+    of a program.
+
+    Returns the pid, and the fd to read from, non-blocking.
+
+    Raises:
+        OSError: pipe or fork failed.
+    """
+    read_fd, write_fd = posix.pipe2(posix.O_CLOEXEC)
+    mask = block_all()
+    try:
+        pid = posix.fork()
+        if pid == 0:
+            _help(body, write_fd, inherited)
+    except OSError:
+        posix.close(read_fd)
+        raise
+    finally:
+        posix.close(write_fd)
+        set_mask(mask)
+    posix.set_blocking(read_fd, False)  # the write end is an open file of its own
+    return pid, read_fd
+
+
+def errno_name(exc: OSError) -> str:
+    """ENOENT for 2."""
+    return errno.errorcode.get(exc.errno or 0, str(exc.errno))
+
+
+def _help(body: Callable[[int], int], write_fd: int, inherited: Inherited) -> None:
+    """The helper's whole life; does not return."""
+    code = 1
+    try:
+        restore_in_child(inherited)
+        posix.setsid()
+        set_mask(())
+        code = body(write_fd)
+    finally:
+        posix._exit(code)
+
+
+def _become(
+    spec: ProcessSpec,
+    environment: dict[bytes, bytes],
+    stdin_fd: int,
+    write_fd: int,
+    inherited: Inherited,
+) -> None:
+    """The child's life up to exec; does not return."""
+    code = NOT_EXECUTABLE
+    reason = f"couldn't prepare '{spec.name}'"
+    try:
+        restore_in_child(inherited)
+        posix.setsid()
+        posix.dup2(stdin_fd, 0)
+        posix.closerange(3, write_fd)
+        posix.closerange(write_fd + 1, 2**31 - 1)
+        if spec.gid != -1:
+            reason = f"couldn't setgid to {spec.gid}"
+            posix.setgroups(spec.groups)
+            posix.setgid(spec.gid)
+        if spec.uid != -1:
+            reason = f"couldn't setuid to {spec.uid}"
+            posix.setuid(spec.uid)
+        if spec.directory:
+            reason = f"couldn't chdir to {spec.directory.decode(errors='replace')}"
+            posix.chdir(spec.directory)
+        if spec.umask != -1:
+            posix.umask(spec.umask)
+        reason = ""
+        environment = environment | dict(spec.environment)
+        set_mask(inherited.mask)
+        path, exc = _exec(spec, environment)
+        reason = _why_not_executed(path, exc)
+        if exc.errno in (errno.ENOENT, errno.ENOTDIR):
+            code = NOT_FOUND
+    except OSError as exc:
+        reason = f"{reason}: {errno_name(exc)}"
+    except BaseException as exc:  # whatever it is: two PID 1s must never return from fork
+        reason = f"{reason or spec.name}: {exc!r}"
+    finally:
+        posix.write(write_fd, reason.encode(errors="replace")[:MAX_REASON_BYTES])
+        posix._exit(code)
+
+
+def _exec(spec: ProcessSpec, environment: dict[bytes, bytes]) -> tuple[bytes, OSError]:
+    """Try the paths in order, as execvp does. Returns only when none could be executed: the one
+    that says most, and why."""
+    path, why = spec.argv[0], FileNotFoundError(errno.ENOENT, "")
+    failed: tuple[bytes, OSError] = (path, why)
+    for path in spec.paths:
+        try:
+            posix.execve(path, spec.argv, environment)
+        except OSError as exc:
+            if exc.errno in (errno.ENOENT, errno.ENOTDIR):
+                if not _exists(path):
+                    continue
+                return path, exc
+            failed = (path, exc)
+            if exc.errno != errno.EACCES:
+                break
+    return failed
+
+
+def _exists(path: bytes) -> bool:
+    try:
+        posix.stat(path)
+    except OSError:
+        return False
+    return True
+
+
+def _why_not_executed(path: bytes, exc: OSError) -> str:
+    """The reason in supervisord's words, where it has some."""
+    name = path.decode(errors="replace")
+    try:
+        mode = posix.stat(path).st_mode
+    except OSError:
+        mode = None
+    if exc.errno in (errno.ENOENT, errno.ENOTDIR):
+        if mode is None:
+            return f"can't find command '{name}'"
+        return (
+            f"couldn't exec {name}: ENOENT: it is there, but the interpreter that its first line"
+            " names, or its dynamic loader, is not"
+        )
+    if exc.errno == errno.EACCES and mode is not None:
+        if mode & _S_IFMT == _S_IFDIR:
+            return f"command at '{name}' is a directory"
+        if not mode & 0o111:
+            return f"command at '{name}' is not executable"
+        return f"no permission to run command '{name}'"
+    if exc.errno == errno.ENOEXEC:
+        return (
+            f"couldn't exec {name}: ENOEXEC: it is no program for this kind of machine, or a script"
+            " without #! in its first line"
+        )
+    return f"couldn't exec {name}: {errno_name(exc)}"

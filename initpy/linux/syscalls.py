@@ -1,0 +1,66 @@
+"""The other syscalls of PID 1, each in one place, each errno judged there."""
+
+from __future__ import annotations
+
+import errno
+import posix
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def kill(pid: int, signum: int) -> int:
+    """Send a signal to a process. Returns 0, or the errno."""
+    try:
+        posix.kill(pid, signum)
+    except OSError as exc:
+        return exc.errno or errno.EIO
+    return 0
+
+
+def kill_group(group: int, signum: int) -> int:
+    """Send a signal (0: none, just look) to a process group. Returns 0, or the errno.
+
+    Raises:
+        ValueError: `group` is 0 or 1, which to the kernel means "mine" and "everybody".
+    """
+    if group <= 1:
+        raise ValueError(f"{group} is no process group of a program")
+    return kill(-group, signum)
+
+
+def kill_everyone(signum: int) -> None:
+    """As PID 1: send a signal to every other process in the PID namespace."""
+    kill(-1, signum)
+
+
+def open_standard_fds() -> None:
+    """See that 0, 1 and 2 are open, so that no file of ours gets one of these numbers."""
+    fd = -1
+    while fd < 3:
+        fd = open_null()
+    posix.close(fd)
+
+
+def open_null() -> int:
+    """/dev/null for reading and writing; where there is none, a pipe that nobody writes to."""
+    try:
+        return posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
+    except OSError:
+        read_fd, write_fd = posix.pipe2(posix.O_CLOEXEC)
+        posix.close(write_fd)
+        return read_fd
+
+
+def become_subreaper() -> str:
+    """Have orphaned descendants handed to this process. Returns why not, or nothing.
+
+    Only for when it is not PID 1, to whom they are handed anyway.
+    """
+    try:
+        import ctypes  # noqa: PLC0415 - 2 MB that PID 1 does without
+    except ImportError:
+        return "this Python has no ctypes"
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        return errno.errorcode.get(ctypes.get_errno(), "unknown error")
+    return ""

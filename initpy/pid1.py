@@ -1,0 +1,442 @@
+"""Floor 2: the loop of PID 1. Facts from the kernel go to the core, its effects to the kernel.
+
+One thread, one epoll. It waits for: the wakeup pipe of the signals, the pipes of helpers and of
+children on their way to exec, its own log while that is full, and the first timer. With none of
+these it sleeps without end.
+"""
+
+from __future__ import annotations
+
+import errno
+import posix
+import select
+import time
+
+from initpy.core.messages import (
+    INFO,
+    WARN,
+    CatchersFound,
+    ChildrenGone,
+    ExecFailed,
+    Executed,
+    Exit,
+    Exited,
+    FindCatchers,
+    GroupGone,
+    Kill,
+    KillFailed,
+    KillGroup,
+    KillRest,
+    Log,
+    Notice,
+    PlanReady,
+    PlanRefused,
+    Refuse,
+    SetTimer,
+    SignalReceived,
+    Spawn,
+    Spawned,
+    SpawnFailed,
+    TimerFired,
+)
+from initpy.core.supervisor import Supervisor, step
+from initpy.core.timers import Timers
+from initpy.core.words import ended
+from initpy.linux import proc, syscalls
+from initpy.linux.log import LogWriter
+from initpy.linux.reaper import MAX_REAPS, NoChildrenError, has_children, reap
+from initpy.linux.signals import SIGCHLD, Signals
+from initpy.linux.spawn import SpawnError, fork_helper, spawn
+from initpy.plan import Plan
+from initpy.wire import Frames, WireError, frame
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from initpy.core.states import ExitStatus
+    from initpy.core.values import Value
+
+SIGTERM, SIGKILL, SIGCONT = 15, 9, 18
+
+READ_BYTES = 65536
+CLOSED = -1
+MAX_SWEEPS = 20
+"""As a subreaper: how often what is left is looked for and killed."""
+
+LAST_LINES_S = 0.2
+"""What a slow reader of stderr gets, at the very end, to take the last lines."""
+
+CONFIG_REFUSED, CONFIG_HELPER_DIED = 2, 1
+"""Exit codes: the file is no good; the helper that reads it has failed."""
+
+
+class _Helper:
+    """A forked helper: its pid, and what to do with the values it sends and with its end."""
+
+    def __init__(
+        self,
+        name: str,
+        fd: int,
+        on_value: Callable[[object], None],
+        on_end: Callable[[ExitStatus], None],
+    ) -> None:
+        self.name = name
+        self.fd = fd
+        self.frames = Frames()
+        self.on_value = on_value
+        self.on_end = on_end
+
+
+class Pid1:
+    """PID 1, or what stands in for it where initpy is not the first process."""
+
+    def __init__(self, read_config: Callable[[int], int], mask: tuple[int, ...]) -> None:
+        """Start the config helper, then make ready.
+
+        `read_config` is run in a forked helper: it writes the plan, as a frame, to the fd it is
+        given, and returns its exit code; what is wrong with the file it says on stderr itself.
+        `mask` is what `signals.block_all` returned when the program began.
+        """
+        syscalls.open_standard_fds()
+        self._signals = Signals(mask)
+        self._state = Supervisor()
+        self._facts: list[Value] = []
+        self._timers = Timers()
+        self._epoll = select.epoll(flags=select.EPOLL_CLOEXEC)
+        self._callbacks: dict[int, Callable[[], None]] = {}
+        self._keys: dict[int, str] = {}
+        """Live processes: pid to key."""
+        self._reasons: dict[int, int] = {}
+        """Children on their way to exec: pid to the fd of the reason."""
+        self._lingering: dict[int, str] = {}
+        """Process groups that have outlived their leader and were sent a signal, to key."""
+        self._helpers: dict[int, _Helper] = {}
+        self._rest_signal = 0
+        """The last KillRest; 0: none yet."""
+        self._sweeps = 0
+        self._exit_code: int | None = None
+        self._log = LogWriter(2)
+        self._watches_log = False
+        self._stdin_fd = syscalls.open_null()
+        self._environment = dict(posix.environ)
+        self._watch(self._signals.fd, self._take_signals)
+        self._start_config_helper(read_config)
+        self._is_first = posix.getpid() == 1
+        if not self._is_first:
+            self._become_subreaper()
+
+    def run(self) -> int:
+        """Live until the core says `Exit`; returns the exit code."""
+        while self._exit_code is None:
+            self._turn()
+        self._log.flush_before_exit(LAST_LINES_S)
+        return self._exit_code
+
+    # ------------------------------------------------------------ the loop
+
+    def _turn(self) -> None:
+        """Wait for what comes first, and see to everything that has come."""
+        for fd, _ in self._epoll.poll(self._wait_s()):
+            callback = self._callbacks.get(fd)
+            if callback is not None:  # else an earlier callback of this turn has unwatched it
+                self._call(callback)
+        for key, epoch in self._timers.pop_due(time.monotonic()):
+            self._facts.append(TimerFired(key, epoch))
+        self._settle()
+        self._watch_log()
+
+    def _call(self, callback: Callable[[], None]) -> None:
+        """Run one callback; a bug in it costs what it was about to do, never PID 1."""
+        try:
+            callback()
+        except Exception as exc:
+            self._log.line("CRIT", f"cannot see to a file descriptor, going on: {exc!r}")
+
+    def _wait_s(self) -> float:
+        """Seconds until the first timer; -1: for ever."""
+        if self._facts:
+            return 0.0
+        due_at = self._timers.next_due_at()
+        return -1.0 if due_at is None else max(0.0, due_at - time.monotonic())
+
+    def _settle(self) -> None:
+        """Give the facts to the core and carry out its effects, until there are no more facts."""
+        while self._facts and self._exit_code is None:
+            fact = self._facts.pop(0)
+            try:
+                self._state, effects = step(self._state, fact, time.monotonic())
+            except Exception as exc:
+                self._log.line("CRIT", f"cannot take {type(fact).__name__}, going on: {exc!r}")
+                continue
+            for effect in effects:
+                try:
+                    self._carry_out(effect)
+                except Exception as exc:
+                    what = type(effect).__name__
+                    self._log.line("CRIT", f"cannot carry out {what}, going on: {exc!r}")
+
+    def _watch(self, fd: int, callback: Callable[[], None]) -> None:
+        self._epoll.register(fd, select.EPOLLIN)
+        self._callbacks[fd] = callback
+
+    def _close(self, fd: int) -> None:
+        """Unwatch before closing: a forked child may share the open file, and epoll would go on
+        reporting it under a number that means something else by then."""
+        if self._callbacks.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+        posix.close(fd)
+
+    def _watch_log(self) -> None:
+        """Wake up when a full stderr has room again, and only then."""
+        if self._log.backlog == self._watches_log:
+            return
+        fd = self._log.fd
+        try:
+            if self._watches_log:
+                del self._callbacks[fd]
+                self._epoll.unregister(fd)
+            else:
+                self._epoll.register(fd, select.EPOLLOUT)
+                self._callbacks[fd] = self._log.flush
+            self._watches_log = not self._watches_log
+        except OSError:  # no memory for it: the next line tries again
+            pass
+
+    # ------------------------------------------------------------ facts
+
+    def _take_signals(self) -> None:
+        for signum in self._signals.take():
+            if signum == SIGCHLD:
+                self._reap()
+            else:
+                self._facts.append(SignalReceived(signum))
+
+    def _reap(self) -> None:
+        """Bury the dead, as many as one turn allows; if more are left, come back at once."""
+        try:
+            for count, (pid, status) in enumerate(reap(), 1):
+                self._bury(pid, status)
+                if count >= MAX_REAPS:
+                    self._come_back_to_reap()
+                    break
+        except NoChildrenError:
+            if self._rest_signal:
+                self._facts.append(ChildrenGone())
+        self._look_after_groups()
+
+    def _come_back_to_reap(self) -> None:
+        posix.kill(posix.getpid(), SIGCHLD)
+
+    def _bury(self, pid: int, status: ExitStatus) -> None:
+        """One child has been reaped: a program's, a helper, or an orphan that nobody waits for."""
+        if pid in self._reasons:
+            self._read_reason(pid)
+        key = self._keys.pop(pid, None)
+        if key is not None:
+            self._facts.append(Exited(key, pid, status))
+        helper = self._helpers.pop(pid, None)
+        if helper is not None:
+            self._hear(helper)
+            self._hang_up(helper)
+            helper.on_end(status)
+
+    def _look_after_groups(self) -> None:
+        """Somebody has died: perhaps the last one of a process group."""
+        for group, key in list(self._lingering.items()):
+            if syscalls.kill_group(group, 0) == errno.ESRCH:
+                del self._lingering[group]
+                self._facts.append(GroupGone(key, group))
+
+    def _read_reason(self, pid: int) -> None:
+        """The child has executed the program, or says why not."""
+        fd = self._reasons.pop(pid)
+        key = self._keys[pid]
+        try:
+            reason = posix.read(fd, READ_BYTES).decode(errors="replace")
+        except BlockingIOError:  # killed before exec, and a grandchild holds the pipe
+            reason = ""
+        self._close(fd)
+        self._facts.append(ExecFailed(key, pid, reason) if reason else Executed(key, pid))
+
+    # ------------------------------------------------------------ helpers
+
+    def _start_config_helper(self, read_config: Callable[[int], int]) -> None:
+        plans: list[Plan] = []
+
+        def on_value(value: object) -> None:
+            if isinstance(value, Plan) and not plans:
+                plans.append(value)
+                self._facts.append(PlanReady(value))
+
+        def on_end(status: ExitStatus) -> None:
+            if plans:
+                return
+            if status.code == CONFIG_REFUSED:
+                refused = PlanRefused(CONFIG_REFUSED, "the configuration cannot be used, see above")
+            else:
+                reason = f"the helper that reads the configuration died ({ended(status)})"
+                refused = PlanRefused(CONFIG_HELPER_DIED, reason)
+            self._facts.append(refused)
+
+        try:
+            self._fork_helper("config", read_config, on_value, on_end)
+        except OSError as exc:
+            reason = f"cannot fork the helper that reads the configuration: {exc.strerror}"
+            self._facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
+
+    def _fork_helper(
+        self,
+        name: str,
+        body: Callable[[int], int],
+        on_value: Callable[[object], None],
+        on_end: Callable[[ExitStatus], None],
+    ) -> None:
+        pid, fd = fork_helper(body, self._signals.inherited)
+        helper = self._helpers[pid] = _Helper(name, fd, on_value, on_end)
+        self._watch(fd, lambda: self._hear(helper))
+
+    def _hear(self, helper: _Helper) -> None:
+        """Take what a helper has sent; its pipe is closed at its end, or at the first nonsense."""
+        while helper.fd != CLOSED:
+            try:
+                raw = posix.read(helper.fd, READ_BYTES)
+            except BlockingIOError:
+                return
+            try:
+                for value in helper.frames.feed(raw):
+                    helper.on_value(value)
+            except WireError as exc:
+                self._log.line(WARN, f"the {helper.name} helper sends nonsense: {exc}")
+                raw = b""
+            if not raw:
+                self._hang_up(helper)
+
+    def _hang_up(self, helper: _Helper) -> None:
+        if helper.fd != CLOSED:
+            self._close(helper.fd)
+            helper.fd = CLOSED  # the number will soon be another file's
+
+    def _find_catchers(self, effect: FindCatchers) -> None:
+        def look(fd: int) -> int:
+            found = [(key, pid) for key, pid in effect.among if proc.catches(pid, effect.send)]
+            answer = frame(tuple(found))
+            while answer:
+                answer = answer[posix.write(fd, answer) :]
+            return 0
+
+        def on_value(value: object) -> None:
+            if isinstance(value, tuple):
+                self._facts.append(CatchersFound(effect.send, value))
+
+        try:
+            self._fork_helper("signal", look, on_value, lambda _: None)
+        except OSError as exc:
+            self._log.line(WARN, f"cannot forward signal {effect.send}: fork: {exc.strerror}")
+
+    # ------------------------------------------------------------ effects
+
+    def _carry_out(self, effect: Value) -> None:
+        match effect:
+            case Spawn(key=key):
+                self._spawn(key)
+            case Kill(key=key, pid=pid, signum=signum):
+                self._kill(key, pid, signum)
+            case KillGroup(key=key, group=group, signum=signum):
+                self._kill_group(key, group, signum)
+            case SetTimer(key=key, due_at=due_at, epoch=epoch):
+                self._timers.set(key, due_at, epoch)
+            case FindCatchers():
+                self._find_catchers(effect)
+            case KillRest(signum=signum):
+                self._kill_rest(signum)
+            case Log(level=level, text=text):
+                self._log.line(level, text)
+            case Refuse(order=order, fault=fault):
+                self._log.line(WARN, f"cannot carry out {order}: {fault}")
+            case Exit(code=code):
+                self._exit_code = code
+            case Notice():
+                pass  # nobody watches yet
+            case _:
+                raise TypeError(f"no such effect: {effect!r}")
+
+    def _spawn(self, key: str) -> None:
+        spec = self._state.processes[key].spec
+        if spec.unspawnable:
+            self._facts.append(SpawnFailed(key, spec.unspawnable))
+            return
+        try:
+            pid, fd = spawn(spec, self._environment, self._stdin_fd, self._signals.inherited)
+        except SpawnError as exc:
+            self._facts.append(SpawnFailed(key, str(exc)))
+            return
+        self._keys[pid] = key
+        self._reasons[pid] = fd
+        self._facts.append(Spawned(key, pid))
+        try:
+            self._watch(fd, lambda: self._read_reason(pid))
+        except OSError as exc:  # no memory to watch it: take it that exec works
+            self._log.line(WARN, f"cannot watch '{spec.name}' on its way to exec: {exc.strerror}")
+            del self._reasons[pid]
+            posix.close(fd)
+            self._facts.append(Executed(key, pid))
+
+    def _kill(self, key: str, pid: int, signum: int) -> None:
+        if self._keys.get(pid) != key:
+            return  # it has been reaped, and its number may be somebody else's
+        failed = syscalls.kill(pid, signum)
+        if failed not in (0, errno.ESRCH):
+            self._facts.append(KillFailed(key, pid, failed))
+
+    def _kill_group(self, key: str, group: int, signum: int) -> None:
+        failed = syscalls.kill_group(group, signum)
+        if failed == errno.ESRCH:
+            self._lingering.pop(group, None)
+            self._facts.append(GroupGone(key, group))
+        elif failed:
+            self._facts.append(KillFailed(key, group, failed))
+        elif group not in self._keys:
+            self._lingering[group] = key
+
+    def _kill_rest(self, signum: int) -> None:
+        self._rest_signal = signum
+        self._sweeps = 0
+        if self._is_first:
+            syscalls.kill_everyone(signum)
+            syscalls.kill_everyone(SIGCONT)
+        elif has_children():
+            self._sweep()
+        self._reap()
+
+    def _sweep(self) -> None:
+        """As a subreaper: have a helper signal all our descendants, KILL until none is left."""
+        signum = self._rest_signal
+        parent = posix.getpid()
+
+        def kill_descendants(_fd: int) -> int:
+            for pid in proc.descendants(parent):
+                if pid != posix.getpid():
+                    syscalls.kill(pid, signum)
+                    syscalls.kill(pid, SIGCONT)
+            return 0
+
+        def on_end(_: ExitStatus) -> None:
+            self._sweeps += 1
+            again = self._rest_signal == SIGKILL and self._sweeps < MAX_SWEEPS
+            if again and has_children():  # born while the sweep was looking
+                self._sweep()
+
+        try:
+            self._fork_helper("sweep", kill_descendants, lambda _: None, on_end)
+        except OSError as exc:
+            self._log.line(WARN, f"cannot look for what is left: fork: {exc.strerror}")
+
+    def _become_subreaper(self) -> None:
+        why_not = syscalls.become_subreaper()
+        own = posix.getpid()
+        if why_not:
+            text = f"not PID 1 but {own}, and no subreaper: {why_not}; orphans will not be reaped"
+            self._log.line(WARN, text)
+        else:
+            self._log.line(INFO, f"not PID 1 but {own}: acting as a subreaper")
