@@ -110,7 +110,7 @@ class Pid1:
         self._reasons: dict[int, int] = {}
         """Children on their way to exec: pid to the fd of the reason."""
         self._lingering: dict[int, str] = {}
-        """Process groups that have outlived their leader and were sent a signal, to key."""
+        """Process groups whose leader is dead, to key; watched until nobody is left in them."""
         self._helpers: dict[int, _Helper] = {}
         self._rest_signal = 0
         """The last KillRest; 0: none yet."""
@@ -235,6 +235,7 @@ class Pid1:
         key = self._keys.pop(pid, None)
         if key is not None:
             self._facts.append(Exited(key, pid, status))
+            self._lingering[pid] = key
         helper = self._helpers.pop(pid, None)
         if helper is not None:
             self._hear(helper)
@@ -391,13 +392,13 @@ class Pid1:
 
     def _kill_group(self, key: str, group: int, signum: int) -> None:
         failed = syscalls.kill_group(group, signum)
-        if failed == errno.ESRCH:
+        if failed == errno.ESRCH and group in self._keys:
+            self._kill(key, group, signum)  # the child has yet to become a group of its own
+        elif failed == errno.ESRCH:
             self._lingering.pop(group, None)
             self._facts.append(GroupGone(key, group))
         elif failed:
             self._facts.append(KillFailed(key, group, failed))
-        elif group not in self._keys:
-            self._lingering[group] = key
 
     def _kill_rest(self, signum: int) -> None:
         self._rest_signal = signum

@@ -116,6 +116,8 @@ def step(process: Process, event: Value, now: float) -> Step:
             return process, ()
 
         # ---- orders
+        case state, Start() if state in IDLE and process.wanted == Wanted.UP:
+            return _ordered_by(event, process), ()
         case state, Start() if state in IDLE:
             return _begin(_ordered_by(event, process), now)
         case State.STOPPING, Start():
@@ -126,13 +128,13 @@ def step(process: Process, event: Value, now: float) -> Step:
             return process, (Refuse(event, "ALREADY_STARTED"),)
 
         case ((State.STARTING | State.RUNNING), Stop()):
-            return _stop(process, event, now)
+            return _stop(_ordered_by(event, process), event, now)
         case State.BACKOFF, Stop():
-            return _stop_in_backoff(process, event, now)
+            return _stop_in_backoff(_ordered_by(event, process), event, now)
         case State.STOPPING, Stop():
             return _hasten(process, event, now)
         case state, Stop() if state in IDLE and process.wanted == Wanted.UP:
-            return _end_survivors_for_good(process, event, now)
+            return _end_survivors_for_good(_ordered_by(event, process), event, now)
         case _, Stop():
             return process, (Refuse(event, "NOT_RUNNING"),)
 
@@ -403,7 +405,7 @@ def _end_survivors_for_good(process: Process, order: Stop, now: float) -> Step:
 
 def _hasten(process: Process, order: Stop, now: float) -> Step:
     """It is being stopped already: only a start that waits is called off, or the time cut short."""
-    called_off = replace(process, wanted=Wanted.DOWN)
+    called_off = replace(_ordered_by(order, process), wanted=Wanted.DOWN)
     left_s = _left_s(process, now)
     if order.within_s is not None and order.within_s < left_s:
         return _enter(called_off, State.STOPPING, now, order.within_s)

@@ -33,6 +33,7 @@ from initpy.core.messages import (
     Notice,
     PlanReady,
     PlanRefused,
+    Refuse,
     SetTimer,
     Signal,
     SignalReceived,
@@ -140,12 +141,10 @@ class _Turn:
                 | Exited()
                 | GroupGone()
                 | KillFailed()
-                | Start()
-                | Stop()
-                | Signal()
-                | GiveUp()
             ):
                 self.tell(event.key, event)
+            case Start() | Stop() | Signal():
+                self.order(event)
             case TimerFired(key=key) if key != OWN_TIMER:
                 self.tell(key, event)
             case TimerFired(epoch=epoch):
@@ -203,6 +202,17 @@ class _Turn:
                 if line is not None:
                     self.log(*line)
 
+    def order(self, order: Start | Stop | Signal) -> None:
+        """An operator's order, in supervisord's terms: none is taken once the end has begun."""
+        if self.supervisor.phase > Phase.UP:
+            self.effects.append(Refuse(order, "SHUTDOWN_STATE"))
+        elif order.key not in self.supervisor.processes:
+            self.effects.append(Refuse(order, "BAD_NAME"))
+        else:
+            if isinstance(order, Start):
+                self.no_longer_waits(order.key)
+            self.tell(order.key, order)
+
     def note(self, notice: Notice) -> None:
         """A process has changed its state."""
         process = notice.process
@@ -213,13 +223,13 @@ class _Turn:
                 self.fail(process)
             if _is_down(process):
                 self.end_when_done(process.spec.key)
-        elif self.supervisor.phase == Phase.STOPPING:
-            if _is_between_instances(process):
-                self.start_no_more(process.spec.key)
-            if _is_down(process):
-                if process.killed:
-                    self.change(overran=(*self.supervisor.overran, process.spec.name))
-                self.stop_tiers()
+            return
+        if _is_between_instances(process):
+            self.start_no_more(process.spec.key)
+        if self.supervisor.phase == Phase.STOPPING and _is_down(process):
+            if process.killed:
+                self.change(overran=(*self.supervisor.overran, process.spec.name))
+            self.stop_tiers()
 
     # ------------------------------------------------------------ the way up
 

@@ -203,8 +203,8 @@ def test_signals_can_be_given_another_meaning(start_either: Start) -> None:
     init = start_either(
         '[init.signals]\nUSR1 = "forward:web=HUP"\nHUP = "forward"\nTERM = "forward:web"\n'
         'USR2 = "shutdown"\nINT = "ignore"\n'
-        + program("web", "catch=HUP,TERM", startsecs=0)
-        + program("other", "catch=HUP,TERM", startsecs=0)
+        + program("web", "catch=HUP,TERM", startsecs=0, stopwaitsecs=0.2)
+        + program("other", "catch=HUP,TERM", startsecs=0, stopwaitsecs=0.2)
     )
     init.wait_for_output("ready", times=2)
     init.kill(signal.SIGUSR1)
