@@ -133,8 +133,14 @@ class _PipeWriter:
 def _socket_writer(fd: int) -> Callable[[bytes], int]:
     import _socket  # noqa: PLC0415 - 1 MB that PID 1 does without where stderr is no socket
 
-    sock = _socket.socket(fileno=posix.dup(fd))
-    return lambda chunk: sock.send(chunk, _socket.MSG_DONTWAIT)
+    def write(chunk: bytes) -> int:
+        sock = _socket.socket(fileno=fd)
+        try:
+            return sock.send(chunk, _socket.MSG_DONTWAIT)
+        finally:
+            sock.detach()  # or it would close the fd with itself
+
+    return write
 
 
 def _stamped(level: str, text: str) -> bytes:

@@ -1,0 +1,158 @@
+"""PID 1's log on every kind of file: it never waits, and it says what it has lost."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from initpy.linux.log import MAX_QUEUE_BYTES, LogWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Ends = tuple[int, int]
+
+LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO (\w+)\r?\n")
+
+
+def pipe_ends() -> Ends:
+    return os.pipe()
+
+
+def socket_ends() -> Ends:
+    ours, theirs = socket.socketpair()
+    return theirs.detach(), ours.detach()
+
+
+def terminal_ends() -> Ends:
+    return pty.openpty()
+
+
+@pytest.fixture(params=[pipe_ends, socket_ends, terminal_ends], ids=["pipe", "socket", "terminal"])
+def ends(request: pytest.FixtureRequest) -> Iterator[Ends]:
+    """The end that is read and the end that is written, of a file that has a limit."""
+    make: Callable[[], Ends] = request.param
+    read_fd, write_fd = make()
+    os.set_blocking(read_fd, False)
+    yield read_fd, write_fd
+    for fd in (read_fd, write_fd):
+        with contextlib.suppress(OSError):  # a test may have closed it
+            os.close(fd)
+
+
+def read_all(fd: int) -> bytes:
+    said = b""
+    try:
+        while chunk := os.read(fd, 65536):
+            said += chunk
+    except BlockingIOError:
+        pass
+    return said
+
+
+def drain(read_fd: int, log: LogWriter) -> bytes:
+    """What a reader gets who comes back, and reads until nothing is left."""
+    said = read_all(read_fd)
+    while log.backlog:
+        log.flush()
+        said += read_all(read_fd)
+    return said + read_all(read_fd)
+
+
+def test_a_line_has_a_time_and_a_level(ends: Ends) -> None:
+    read_fd, write_fd = ends
+    log = LogWriter(write_fd)
+    log.line("INFO", "hello")
+    assert LINE.fullmatch(drain(read_fd, log))
+
+
+def test_a_line_stays_one_line(ends: Ends) -> None:
+    read_fd, write_fd = ends
+    log = LogWriter(write_fd)
+    log.line("WARN", "can't find command 'a\nb'")
+    said = drain(read_fd, log)
+    assert said.count(b"\n") == 1
+    assert b"a\\nb" in said
+
+
+def test_a_full_file_delays_lines_and_loses_none(ends: Ends) -> None:
+    read_fd, write_fd = ends
+    log = LogWriter(write_fd)
+    sent = 0
+    while len(log._queue) < MAX_QUEUE_BYTES // 2:  # far more than any of the three holds
+        log.line("INFO", f"n{sent}")
+        sent += 1
+    assert log.backlog
+    said = drain(read_fd, log)
+    assert LINE.findall(said) == [b"n%d" % number for number in range(sent)]
+    assert not log.backlog
+
+
+def test_lines_beyond_the_bound_are_counted(ends: Ends) -> None:
+    read_fd, write_fd = ends
+    log = LogWriter(write_fd)
+    while len(log._queue) + 1100 < MAX_QUEUE_BYTES:
+        log.line("INFO", "x" * 1000)
+    assert log._dropped == 0
+    for _ in range(12):
+        log.line("INFO", "x" * 1000)
+    assert len(log._queue) <= MAX_QUEUE_BYTES
+    said = drain(read_fd, log)
+    assert re.search(rb"WARN 1[0-2] log lines were dropped: nobody read them in time", said)
+    log.line("INFO", "after")
+    assert LINE.search(drain(read_fd, log))
+
+
+def test_a_reader_that_is_gone_costs_nothing(ends: Ends) -> None:
+    read_fd, write_fd = ends
+    log = LogWriter(write_fd)
+    os.close(read_fd)
+    for _ in range(10):
+        log.line("INFO", "x" * 1000)
+    assert not log.backlog
+
+
+def test_the_file_keeps_its_flags(ends: Ends) -> None:
+    """O_NONBLOCK would hold for every program that shares the open file."""
+    _, write_fd = ends
+    LogWriter(write_fd).line("INFO", "hello")
+    assert os.get_blocking(write_fd)
+
+
+def test_a_regular_file_gets_every_line(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with path.open("wb") as file:
+        log = LogWriter(file.fileno())
+        for number in range(1000):
+            log.line("INFO", f"n{number}")
+    assert LINE.findall(path.read_bytes()) == [b"n%d" % number for number in range(1000)]
+
+
+def test_a_full_disk_costs_lines_and_nothing_else() -> None:
+    with open("/dev/full", "wb", buffering=0) as file:
+        log = LogWriter(file.fileno())
+        log.line("INFO", "hello")
+        assert not log.backlog
+
+
+def test_the_last_lines_wait_for_a_slow_reader_no_longer_than_told() -> None:
+    read_fd, write_fd = os.pipe()
+    log = LogWriter(write_fd)
+    sent = 0
+    while not log.backlog:
+        log.line("INFO", "x" * 1000)
+        sent += 1
+    log.flush_before_exit(0.05)
+    os.set_blocking(read_fd, False)
+    before = read_all(read_fd)
+    log.flush_before_exit(5)
+    assert before.count(b"\n") + read_all(read_fd).count(b"\n") == sent
+    os.close(read_fd)
+    os.close(write_fd)
