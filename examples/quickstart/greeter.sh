@@ -1,6 +1,7 @@
-# Greets, works for ten seconds, and ends; initpy starts it again.
-trap 'echo "greeter: told to stop, goodbye"; kill "$nap" 2>/dev/null; exit 0' INT
-echo "greeter: hello, $NAME"
-sleep 10 & nap=$!
+# Greets, waits for ten seconds, and ends. Asked to stop, it takes its leave first.
+trap 'echo "greeter: goodbye, $NAME"; kill "$nap"; exit 0' INT
+echo "greeter: hello, $NAME, I am process $$"
+sleep 10 &
+nap=$!
 wait "$nap"
-echo "greeter: done for now"
+echo "greeter: that was it, until initpy starts me again"

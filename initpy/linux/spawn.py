@@ -110,6 +110,8 @@ def _help(body: Callable[[int], int], write_fd: int, inherited: Inherited) -> No
         posix.setsid()
         set_mask(())
         code = body(write_fd)
+    except BaseException as exc:  # whatever it is: two PID 1s must never return from fork
+        posix.write(2, f"initpy: a helper process failed: {exc!r}\n".encode(errors="replace"))
     finally:
         posix._exit(code)
 

@@ -123,7 +123,7 @@ HANGS = "import time; time.sleep(60)"
     ("body", "code", "message"),
     [
         ("os.kill(os.getpid(), 9)", 1, "died (terminated by SIGKILL)"),
-        ("raise RuntimeError", 1, "died (exit status 1)"),
+        ("raise RuntimeError('mad')", 1, "initpy: a helper process failed: RuntimeError('mad')"),
         ("os.write(fd, b'no plan at all')", 1, "died (exit status 0)"),
         ("os.write(fd, bytes(4096))", 1, "the config helper sends nonsense"),
         ("os.write(fd, b'\\xff' * 4096)", 1, "the config helper sends nonsense"),

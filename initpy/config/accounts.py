@@ -1,0 +1,139 @@
+"""Users and groups: from names and numbers to what setuid and setgroups take.
+
+An account that is not there is no problem of the configuration: the image may be built before it
+exists. The process then cannot be spawned, and says why in supervisord's words.
+"""
+
+from __future__ import annotations
+
+import os
+
+from initpy.config.problems import escaped
+from initpy.core.values import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pwd import struct_passwd
+
+NOT_ROOT = "Can't drop privilege as nonroot user"
+
+
+class Credentials(Value):
+    """Whose rights a process has."""
+
+    uid: int = -1
+    """-1: those of initpy, and so for the others."""
+    gid: int = -1
+    groups: tuple[int, ...] = ()
+    """Empty: those of initpy."""
+    unspawnable: str = ""
+    environment: tuple[tuple[str, str], ...] = ()
+    """HOME, USER and LOGNAME."""
+
+
+def own_credentials() -> Credentials:
+    """What initpy itself runs as, and what every process has that asks for nothing else."""
+    gid = os.getegid()
+    return Credentials(os.geteuid(), gid, tuple(sorted({gid, *os.getgroups()})))
+
+
+def credentials(user: str | int | None, group: str | int | None, own: Credentials) -> Credentials:
+    """What to become for a process with these settings, where initpy itself is `own`.
+
+    What would change nothing is left at -1: a process without capabilities cannot call setgroups,
+    not even to keep its groups.
+    """
+    if user is None:
+        return _with_group(group, own)
+    entry = _user_entry(user)
+    uid = _number(user) if entry is None else entry.pw_uid
+    if uid is None:
+        return _no_user(user, f"Can't find username '{user}'")
+    home: tuple[tuple[str, str], ...] = ()
+    if entry is not None:
+        name = entry.pw_name
+        home = (("HOME", entry.pw_dir), ("USER", name), ("LOGNAME", name))
+    gid = None if group is None else _gid(group)
+    if group is not None and gid is None:
+        return _no_group(group, f"Can't find group '{group}'", home)
+    if own.uid != 0:
+        if uid != own.uid:
+            return _no_user(user, NOT_ROOT, home)
+        if gid not in (None, own.gid):
+            return _no_group(group, NOT_ROOT, home)
+        return Credentials(environment=home)
+    if entry is not None:
+        gid = entry.pw_gid if gid is None else gid
+        try:
+            groups = tuple(sorted({gid, *os.getgrouplist(entry.pw_name, gid)}))
+        except OSError as exc:
+            return _no_user(user, f"Can't find its groups: {exc.strerror}", home)
+    elif gid is not None:
+        groups = (gid,)
+    else:
+        return _no_user(user, f"uid {uid} is not in /etc/passwd, so its `group` has to be named")
+    if (uid, gid, groups) == (own.uid, own.gid, own.groups):
+        return Credentials(environment=home)
+    return Credentials(uid, gid, groups, environment=home)
+
+
+def _with_group(group: str | int | None, own: Credentials) -> Credentials:
+    if group is None:
+        return Credentials()
+    gid = _gid(group)
+    if gid is None:
+        return _no_group(group, f"Can't find group '{group}'")
+    if gid == own.gid:
+        return Credentials()
+    return Credentials(gid=gid) if own.uid == 0 else _no_group(group, NOT_ROOT)
+
+
+def _no_user(
+    user: str | int, reason: str, environment: tuple[tuple[str, str], ...] = ()
+) -> Credentials:
+    text = escaped(f"couldn't setuid to {user}: {reason}")
+    return Credentials(unspawnable=text, environment=environment)
+
+
+def _no_group(
+    group: str | int | None, reason: str, environment: tuple[tuple[str, str], ...] = ()
+) -> Credentials:
+    text = escaped(f"couldn't setgid to {group}: {reason}")
+    return Credentials(unspawnable=text, environment=environment)
+
+
+def _user_entry(user: str | int) -> struct_passwd | None:
+    """The passwd entry; a name of digits that no user has is a number."""
+    import pwd  # noqa: PLC0415
+
+    if isinstance(user, str):
+        try:
+            return pwd.getpwnam(user)
+        except (KeyError, ValueError):  # ValueError: it cannot be encoded
+            pass
+    number = _number(user)
+    if number is None:
+        return None
+    try:
+        return pwd.getpwuid(number)
+    except KeyError:
+        return None
+
+
+def _gid(group: str | int) -> int | None:
+    import grp  # noqa: PLC0415
+
+    if isinstance(group, str):
+        try:
+            return grp.getgrnam(group).gr_gid
+        except (KeyError, ValueError):
+            pass
+    return _number(group)
+
+
+def _number(account: str | int) -> int | None:
+    if isinstance(account, int):
+        return account
+    if not (account.isascii() and account.isdigit() and len(account) <= 10):
+        return None
+    return int(account) if int(account) < 2**32 - 1 else None

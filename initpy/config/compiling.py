@@ -1,0 +1,373 @@
+"""From sections to the plan: names are looked up, strings expanded, everything put in order."""
+
+from __future__ import annotations
+
+from initpy.config.accounts import Credentials, credentials, own_credentials
+from initpy.config.expansion import Expander, expanded
+from initpy.config.kinds import SignalTable
+from initpy.config.problems import escaped, nearest, shown
+from initpy.config.reading import wrong_in_name
+from initpy.config.settings import MAX_PROCESSES, SIGNALS
+from initpy.core.ordering import CycleError, tiers
+from initpy.core.values import Value, replace
+from initpy.plan import FORWARD, Plan, ProcessSpec, SignalRule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from initpy.config.problems import Place
+    from initpy.config.reading import Block, Sections
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+MAX_PLAN_BYTES = 32 * 1024 * 1024
+"""Half of what a frame to PID 1 can hold, for this counts the strings alone."""
+
+MAX_CYCLES = 10
+"""How many circles of `after` are told at once."""
+
+
+class Group(Value):
+    """Programs under one name."""
+
+    name: str
+    priority: int
+    programs: tuple[str, ...]
+
+
+class Compiler:
+    """Makes a plan of what the files say; what is wrong is reported, and the rest made."""
+
+    def __init__(self, sections: Sections, environ: Mapping[str, str]) -> None:
+        self._sections = sections
+        self._programs = sections.programs
+        self._environ = environ
+        self._own = own_credentials()
+        self._credentials: dict[tuple[str | int | None, str | int | None], Credentials] = {}
+        self._places: dict[str, Place] = {}
+        """Where each process, by its key, got its name."""
+        self._keys_by_name: dict[str, list[str]] = {}
+        self._has_all_names = True
+        """No process is missing in these two."""
+        self._bytes = 0
+        self._groups = self._read_groups()
+        self._group_of = {name: group for group in self._groups for name in group.programs}
+
+    def plan(self) -> Plan:
+        """The plan; of use only if there was no problem."""
+        after = self._read_after()
+        specs = self._compile_programs()
+        keys = {name: tuple([spec.key for spec in specs.get(name, ())]) for name in self._programs}
+        processes: list[ProcessSpec] = []
+        for group in sorted(self._groups, key=lambda it: (it.priority, it.name)):
+            for name in group.programs:
+                earlier = tuple([key for other in after[name] for key in keys[other]])
+                processes += [replace(spec, after=earlier) for spec in specs.get(name, ())]
+                self._count_bytes(sum(map(len, earlier)) * len(keys[name]))
+        timeout_s, _ = self._sections.init["shutdown_timeout"]
+        return Plan(
+            processes=tuple(processes),
+            signals=self._signal_rules(keys),
+            shutdown_timeout_s=timeout_s,
+            exit_code_from=self._exit_code_from(keys),
+        )
+
+    # Groups, and who comes after whom.
+
+    def _read_groups(self) -> list[Group]:
+        groups: list[Group] = []
+        owners: dict[str, Block] = {}
+        for block in self._sections.groups.values():
+            programs = tuple(self._members(block, owners))
+            groups.append(Group(block.name, block.options["priority"], programs))
+        for block in self._sections.groups.values():
+            if block.name in self._programs and owners.get(block.name) is not block:
+                other = self._programs[block.name].place
+                block.place.problem(f"a program that is not in it has the same name, in {other}")
+        for block in self._programs.values():
+            if block.name not in owners:
+                groups.append(Group(block.name, block.options["priority"], (block.name,)))
+        return groups
+
+    def _members(self, group: Block, owners: dict[str, Block]) -> Iterable[str]:
+        """The programs that a [group.NAME] can have; each gets an owner."""
+        here = group.place.document.here
+        expander = Expander(here, self._environ, group_name=group.name)
+        for text, place in group.options["programs"] or ():
+            name = expanded(text, place, expander)
+            if name is None:
+                continue
+            if name not in self._programs:
+                place.problem(f"no program {shown(name)}{nearest(name, self._programs)}")
+            elif owners.get(name) is group:
+                place.problem(f"{shown(name)} is in it twice")
+            elif name in owners:
+                other = owners[name]
+                place.problem(f"{shown(name)} is already in group {other.name}, in {other.place}")
+            else:
+                owners[name] = group
+                yield name
+
+    def _read_after(self) -> dict[str, tuple[str, ...]]:
+        """For each program, the programs it comes after."""
+        after = {}
+        for block in self._programs.values():
+            names: dict[str, None] = {}
+            expander = self._program_expander(block)
+            for text, place in block.options["after"] or ():
+                name = expanded(text, place, expander)
+                if name is not None:
+                    names |= dict.fromkeys(self._earlier(name, place, block))
+            after[block.name] = tuple(names)
+        return self._without_cycles(after)
+
+    def _earlier(self, name: str, place: Place, block: Block) -> tuple[str, ...]:
+        """The programs that a name in a program's `after` stands for."""
+        groups = {group.name: group.programs for group in self._groups}
+        if name == block.name:
+            place.problem("a program cannot come after itself")
+            return ()
+        if name in self._programs:
+            names: tuple[str, ...] = (name,)
+        elif block.name in groups.get(name, ()):
+            place.problem(f"a program cannot come after its own group {shown(name)}")
+            return ()
+        elif name in groups:
+            names = groups[name]
+        else:
+            known = nearest(name, (*self._programs, *groups))
+            place.problem(f"no program or group {shown(name)}{known}")
+            return ()
+        for other in names:
+            if block.options["autostart"] and not self._programs[other].options["autostart"]:
+                place.problem(f"it would never start: {shown(other)} has autostart = false")
+        return names
+
+    def _without_cycles(self, after: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        """`after`, each circle in it reported and cut."""
+        for _ in range(MAX_CYCLES):
+            try:
+                tiers(after)
+                return after
+            except CycleError as exc:
+                names = " -> ".join([escaped(name) for name in exc.names])
+                last, first = exc.names[-2:]
+                after[last] = tuple([name for name in after[last] if name != first])
+                place = self._programs[first].at("after")
+                place.problem(f"they wait for each other: {names}")
+        return after
+
+    # Programs and their processes.
+
+    def _compile_programs(self) -> dict[str, list[ProcessSpec]]:
+        """The specs of each program's processes; `after` is not in them yet."""
+        count = sum([block.options["numprocs"] for block in self._programs.values()])
+        if count > MAX_PROCESSES:
+            self._has_all_names = False
+            self._sections.main.problem(f"expected at most {MAX_PROCESSES} processes, not {count}")
+            return {}
+        return {block.name: self._compile_program(block) for block in self._programs.values()}
+
+    def _compile_program(self, block: Block) -> list[ProcessSpec]:
+        options = block.options
+        numprocs = options["numprocs"]
+        if options["stopasgroup"] and not options["killasgroup"]:
+            block.at("killasgroup").problem("expected true, as stopasgroup is true")
+        if numprocs > 1 and "%(process_num)" not in options["process_name"]:
+            wanted = '"%(process_num)" in it'
+            block.at("process_name").problem(f"expected {wanted}, as numprocs is {numprocs}")
+            numprocs = 1  # the others would be called the same
+        specs: list[ProcessSpec] = []
+        for number in range(options["numprocs_start"], options["numprocs_start"] + numprocs):
+            spec = self._compile_process(block, number)
+            if spec is None or self._bytes > MAX_PLAN_BYTES:  # the others would only repeat it
+                self._has_all_names = self._has_all_names and numprocs == 1
+                break
+            specs.append(spec)
+        return specs
+
+    def _compile_process(self, block: Block, number: int) -> ProcessSpec | None:
+        """The spec of a process; None: it has a problem."""
+        options = block.options
+        failures = block.place.report.failures
+        outer = self._program_expander(block, process_num=number)
+        environment = {
+            name: expanded(text, place, outer) or ""
+            for name, (text, place) in (options["environment"] or {}).items()
+        }
+        expander = outer.with_environ(environment)
+        name = self._process_name(block, expander)
+        argv = _expanded_command(block, expander)
+        directory = _expanded_option(block, "directory", expander)
+        user = _expanded_option(block, "user", expander)
+        unix_group = _expanded_option(block, "group", expander)
+        if block.place.report.failures > failures or not argv:
+            return None
+        group = self._group_of[block.name]
+        identity = self._identity(user, unix_group)
+        path = environment.get("PATH", self._environ.get("PATH", DEFAULT_PATH))
+        variables = {
+            "SUPERVISOR_ENABLED": "1",
+            "SUPERVISOR_PROCESS_NAME": name,
+            "SUPERVISOR_GROUP_NAME": group.name,
+            **dict(identity.environment),
+            **environment,
+        }
+        spec = ProcessSpec(
+            key=_key(group.name, name),
+            name=name,
+            group=group.name,
+            program=block.name,
+            argv=tuple([_bytes(word) for word in argv]),
+            paths=tuple([_bytes(candidate) for candidate in _candidates(argv[0], path)]),
+            environment=tuple([(_bytes(key), _bytes(it)) for key, it in variables.items()]),
+            directory=_bytes(str(directory or "")),
+            uid=identity.uid,
+            gid=identity.gid,
+            groups=identity.groups,
+            umask=-1 if options["umask"] is None else options["umask"],
+            unspawnable=identity.unspawnable,
+            group_priority=group.priority,
+            **{option: options[option] for option in _COPIED},
+        )
+        pairs = [part for pair in spec.environment for part in pair]
+        self._count_bytes(sum(map(len, (*spec.argv, *spec.paths, *pairs))))
+        return spec
+
+    def _process_name(self, block: Block, expander: Expander) -> str:
+        """The name of a process, which no other in its group may have."""
+        place = block.at("process_name")
+        name = expanded(block.options["process_name"], place, expander)
+        reason = "" if name is None else wrong_in_name(name)
+        if reason:
+            place.problem(f"{reason}: {shown(name)}")
+        if name is None or reason:
+            self._has_all_names = False
+            return ""
+        key = _key(self._group_of[block.name].name, name)
+        if key in self._places:
+            other = self._places[key]
+            where = "" if other.path == place.path else f"; the other is in {other}"
+            place.problem(f"two processes are called {shown(key)}{where}")
+        self._places[key] = place
+        self._keys_by_name.setdefault(name, []).append(key)
+        return name
+
+    def _identity(self, user: str | int | None, group: str | int | None) -> Credentials:
+        """Looked up once for each pair."""
+        if (user, group) not in self._credentials:
+            self._credentials[user, group] = credentials(user, group, self._own)
+        return self._credentials[user, group]
+
+    def _count_bytes(self, count: int) -> None:
+        """PID 1 takes a plan of bounded size, and so does our memory."""
+        self._bytes += count
+        if self._bytes > MAX_PLAN_BYTES:
+            text = f"all processes together take more than {MAX_PLAN_BYTES} bytes"
+            self._sections.main.problem(text)
+
+    # What refers to processes.
+
+    def _signal_rules(self, keys: Mapping[str, tuple[str, ...]]) -> tuple[SignalRule, ...]:
+        table, place = self._sections.init["signals"]
+        defaults = {setting.key: setting.default for setting in SIGNALS.settings}
+        actions = {**(SignalTable().read(defaults, place) or {}), **(table or {})}
+        rules = []
+        for signum, (action, at) in sorted(actions.items(), key=lambda it: it[0]):
+            if action.action == FORWARD:
+                targets = self._targets(action.target, at, keys)
+                send = action.send or signum
+                rules.append(SignalRule(signum, FORWARD, keys=targets, send=send))
+            else:
+                rules.append(SignalRule(signum, action.action))
+        return tuple(rules)
+
+    def _targets(
+        self, target: str, place: Place, keys: Mapping[str, tuple[str, ...]]
+    ) -> tuple[str, ...]:
+        """The keys of what a signal is forwarded to: a program, else a group, else a process."""
+        if not target:
+            return ()
+        if target in self._programs:
+            return keys[target]
+        for group in self._groups:
+            if group.name == target:
+                return tuple([key for name in group.programs for key in keys[name]])
+        found = [target] if target in self._places else self._keys_by_name.get(target, [])
+        if len(found) > 1:
+            place.problem(f"expected one of {', '.join(found)}, not {shown(target)}")
+        elif not found and self._has_all_names:
+            names = (*self._programs, *[group.name for group in self._groups])
+            known = nearest(target, (*names, *self._places, *self._keys_by_name))
+            place.problem(f"no program, group or process {shown(target)}{known}")
+        return tuple(found)
+
+    def _exit_code_from(self, keys: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+        text, place = self._sections.init["exit_code_from"]
+        name = expanded(text or "", place, Expander(place.document.here, self._environ))
+        if not text or name is None:
+            return ()
+        if name not in self._programs:
+            place.problem(f"no program {shown(name)}{nearest(name, self._programs)}")
+        return keys.get(name, ())
+
+    def _program_expander(self, block: Block, **names: int) -> Expander:
+        return Expander(
+            block.place.document.here,
+            self._environ,
+            program_name=block.name,
+            group_name=self._group_of[block.name].name,
+            numprocs=block.options["numprocs"],
+            **names,
+        )
+
+
+_COPIED = (
+    "priority",
+    "autostart",
+    "startsecs",
+    "startretries",
+    "autorestart",
+    "exitcodes",
+    "stopsignal",
+    "stopwaitsecs",
+    "stopasgroup",
+    "killasgroup",
+    "critical",
+)
+"""The options that PID 1 gets as they are."""
+
+
+def _key(group: str, name: str) -> str:
+    return name if group == name else f"{group}:{name}"
+
+
+def _expanded_command(block: Block, expander: Expander) -> list[str]:
+    """The words of the command; those that cannot be expanded are reported and empty."""
+    words = block.options["command"] or ()
+    argv = [expanded(word, place, expander) for word, place in words]
+    if argv and argv[0] == "":
+        block.at("command").problem("command is empty")
+    return [word or "" for word in argv]
+
+
+def _expanded_option(block: Block, key: str, expander: Expander) -> str | int | None:
+    """An option that is a text, expanded; a number, or None for an option that is not set."""
+    value: str | int | None = block.options[key]
+    if isinstance(value, str):
+        text, value = value, expanded(value, block.at(key), expander)
+        if value == "":
+            block.at(key).problem(f"nothing is left of {shown(text)}")
+    return value
+
+
+def _candidates(command: str, path: str) -> list[str]:
+    """Where a command may be, as execvp would look for it."""
+    if "/" in command:
+        return [command]
+    return [f"{directory or '.'}/{command}" for directory in path.split(":")]
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

@@ -1,0 +1,125 @@
+"""One TOML file: read within a bound, parsed, and asked on which line a key is."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from initpy.config import toml
+from initpy.config.problems import Problem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from initpy.config.positions import Positions
+    from initpy.config.problems import Path, Report
+
+MAX_FILE_BYTES = 1024 * 1024
+
+
+class Document:
+    """A parsed file."""
+
+    def __init__(self, file: str, text: str, table: dict[str, Any]) -> None:
+        self.file = file
+        self.table = table
+        self.here = _directory_of(file)
+        """The absolute directory of the file, for `%(here)s`."""
+        self._text = text
+        self._positions: Positions | None = None
+
+    def line(self, path: Path) -> int:
+        """The line of a key, or else of the nearest table around it; 0: the file as a whole."""
+        keys = self._find().keys
+        while path and path not in keys:
+            path = path[:-1]
+        return self._text.count("\n", 0, keys[path]) + 1 if path else 0
+
+    def raw(self, path: Path) -> str:
+        """The first characters of a value as they are written: for a number, all that matter."""
+        at = self._find().values.get(path, len(self._text))
+        return self._text[at : at + 20]
+
+    def _find(self) -> Positions:
+        """Only a problem asks where things are, so only a problem costs a second look."""
+        if self._positions is None:
+            from initpy.config.positions import Positions  # noqa: PLC0415
+
+            self._positions = Positions(self._text)
+        return self._positions
+
+
+def read_document(file: str, report: Report) -> Document | None:
+    """Read and parse a file.
+
+    None: it cannot be read, or is no TOML; the report has one line that says why.
+    """
+    report.reading(file)
+
+    def refuse(text: str, line: int = 0) -> None:
+        report.add(Problem(file, line, "", text))
+
+    try:
+        raw = _read(file)
+    except OSError as exc:
+        refuse(f"cannot read it: {exc.strerror or exc}")
+        return None
+    except ValueError as exc:  # a NUL in the name
+        refuse(f"cannot read it: {exc}")
+        return None
+    if len(raw) > MAX_FILE_BYTES:
+        refuse("cannot read it: larger than 1 MB")
+        return None
+    try:
+        text = raw.decode().replace("\r\n", "\n")
+    except UnicodeDecodeError as exc:
+        line = raw.count(b"\n", 0, exc.start) + 1
+        refuse(f"not UTF-8: byte 0x{raw[exc.start]:02x} at offset {exc.start}", line)
+        return None
+    try:
+        return Document(file, text, toml.parse(text))
+    except RecursionError:
+        refuse("cannot parse it: nested too deep")
+    except ModuleNotFoundError:
+        refuse("cannot parse it: this Python has neither tomllib nor tomli")
+    except ValueError as exc:
+        refuse(f"cannot parse it: {exc}", _line_in(str(exc), text))
+    return None
+
+
+def _read(file: str) -> bytes:
+    """The file's bytes, at most one more than MAX_FILE_BYTES.
+
+    A named pipe that nobody writes to reads as empty: opening it does not wait.
+    """
+    fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        status = os.fstat(fd)
+        if stat.S_ISREG(status.st_mode) and status.st_size > MAX_FILE_BYTES:
+            return bytes(MAX_FILE_BYTES + 1)
+        os.set_blocking(fd, True)
+        parts = []
+        left = MAX_FILE_BYTES + 1
+        while left and (part := os.read(fd, left)):
+            parts.append(part)
+            left -= len(part)
+        return b"".join(parts)
+    finally:
+        os.close(fd)
+
+
+def _line_in(message: str, text: str) -> int:
+    """The line that the parser's words name: `… (at line 3, column 5)`."""
+    if message.endswith("(at end of document)"):
+        return text.count("\n") + 1
+    number = message.rpartition("(at line ")[2].partition(",")[0]
+    return int(number) if number.isdecimal() else 0
+
+
+def _directory_of(file: str) -> str:
+    directory = os.path.dirname(file)
+    try:
+        return os.path.abspath(directory)
+    except (OSError, ValueError):  # the working directory is gone
+        return directory

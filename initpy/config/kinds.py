@@ -1,0 +1,480 @@
+"""The kinds of values that settings take: what each accepts, and how that is said.
+
+A kind knows its words for "expected …", its JSON Schema, and how to read what tomllib made of the
+file. `read` reports what is wrong and then returns None.
+"""
+
+from __future__ import annotations
+
+from initpy.config.problems import kind_of, nearest, shown
+from initpy.config.signals import SIGNAL_NAMES, Action, signum_of, why_not_remapped
+from initpy.config.toml import FloatText
+from initpy.core.values import Value
+from initpy.plan import ALWAYS, FORWARD, IGNORE, NEVER, SHUTDOWN, UNEXPECTED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeGuard
+
+    from initpy.config.problems import Place
+
+    Schema = dict[str, Any]
+
+MOST = 2**31 - 1
+"""The largest number anywhere: what the clients of supervisord's API can be told."""
+
+_SIGNAL_PATTERN = "^(?:[A-Za-z][A-Za-z0-9]*(?:[+-][0-9]{1,2})?|[0-9]{1,2})$"
+
+
+class Kind(Value):
+    """What a setting accepts. Kinds without fields are used as they are, others with theirs."""
+
+    @property
+    def expected(self) -> str:
+        """What follows "expected "."""
+        raise NotImplementedError
+
+    @property
+    def label(self) -> str:
+        """The same in a table."""
+        return self.expected
+
+    @property
+    def schema(self) -> Schema:
+        raise NotImplementedError
+
+    @property
+    def expands(self) -> bool:
+        """`${…}` and `%(…)s` in it are replaced."""
+        return False
+
+    def read(self, value: object, place: Place) -> Any:
+        """`value` as the program's own type, or None, and a problem at `place`."""
+        raise NotImplementedError
+
+
+class Flag(Kind):
+    @property
+    def expected(self) -> str:
+        return "true or false"
+
+    @property
+    def schema(self) -> Schema:
+        return {"type": "boolean"}
+
+    def read(self, value: object, place: Place) -> bool | None:
+        if isinstance(value, bool):
+            return value
+        place.expected(self.expected, value)
+        return None
+
+
+class Whole(Kind):
+    least: int = -MOST
+    most: int = MOST
+
+    @property
+    def expected(self) -> str:
+        if self.most < MOST:
+            return f"a whole number from {self.least} to {self.most}"
+        return f"a whole number, {self.least} or more" if self.least > -MOST else "a whole number"
+
+    @property
+    def schema(self) -> Schema:
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}
+
+    def read(self, value: object, place: Place) -> int | None:
+        if not is_whole(value):
+            place.expected(self.expected, value)
+        elif value > MOST or value < -MOST:
+            place.expected(f"a whole number of at most {MOST}", value)
+        elif not self.least <= value <= self.most:
+            place.expected(self.expected, value)
+        else:
+            return value
+        return None
+
+
+class Seconds(Kind):
+    above_zero: bool = False
+
+    @property
+    def expected(self) -> str:
+        return "a number of seconds, " + ("above 0" if self.above_zero else "0 or more")
+
+    @property
+    def schema(self) -> Schema:
+        least = "exclusiveMinimum" if self.above_zero else "minimum"
+        return {"type": "number", least: 0, "maximum": MOST}
+
+    def read(self, value: object, place: Place) -> float | None:
+        if is_whole(value) or isinstance(value, float):
+            if value > MOST:
+                place.expected(f"at most {MOST} seconds", value)
+                return None
+            if value > 0 or (value == 0 and not self.above_zero):  # a NaN is neither
+                return float(value)
+        place.expected(self.expected, value)
+        return None
+
+
+class Text(Kind):
+    what: str = "a string"
+
+    @property
+    def expected(self) -> str:
+        return self.what
+
+    @property
+    def schema(self) -> Schema:
+        return {"type": "string", "minLength": 1}
+
+    @property
+    def expands(self) -> bool:
+        return True
+
+    def read(self, value: object, place: Place) -> str | None:
+        if not isinstance(value, str) or not value:
+            place.expected(self.expected, value)
+        elif has_no_nul(value, place):
+            return value
+        return None
+
+
+class Names(Kind):
+    """A list of names, or one name alone; read as a tuple of (name, its place)."""
+
+    what: str
+    at_least: int = 0
+
+    @property
+    def expected(self) -> str:
+        return f"a list of {self.what}, or one"
+
+    @property
+    def schema(self) -> Schema:
+        item = {"type": "string", "minLength": 1}
+        items = {"type": "array", "items": item, "minItems": self.at_least}
+        return {"anyOf": [items, item]}
+
+    @property
+    def expands(self) -> bool:
+        return True
+
+    def read(self, value: object, place: Place) -> tuple[tuple[str, Place], ...] | None:
+        if isinstance(value, str) and value:
+            return ((value, place),) if has_no_nul(value, place) else None
+        if not isinstance(value, list) or len(value) < self.at_least:
+            empty = "an empty list" if isinstance(value, list) else shown(value)
+            place.problem(f"expected {self.expected}, not {empty}")
+            return None
+        names = []
+        for number, name in enumerate(value):
+            item = place.at(number)
+            if not isinstance(name, str) or not name:
+                item.expected("a name", name)
+            elif has_no_nul(name, item):
+                names.append((name, item))
+        return tuple(names)
+
+
+class Command(Kind):
+    """Read as a tuple of (word, its place), not expanded yet."""
+
+    @property
+    def expected(self) -> str:
+        return "a list of strings, or one string that is split as a shell splits it"
+
+    @property
+    def schema(self) -> Schema:
+        words = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+        return {"anyOf": [words, {"type": "string", "pattern": "\\S"}]}
+
+    @property
+    def expands(self) -> bool:
+        return True
+
+    def read(self, value: object, place: Place) -> tuple[tuple[str, Place], ...] | None:
+        if isinstance(value, str):
+            words = self._split(value, place)
+            return None if words is None else tuple([(word, place) for word in words])
+        if not isinstance(value, list):
+            place.expected(self.expected, value)
+            return None
+        if not value:
+            place.problem("command is empty")
+            return None
+        found = []
+        for number, word in enumerate(value):
+            item = place.at(number)
+            if not isinstance(word, str):
+                item.expected("a string", word)
+            elif has_no_nul(word, item):
+                found.append((word, item))
+        return tuple(found) if len(found) == len(value) else None
+
+    def _split(self, value: str, place: Place) -> list[str] | None:
+        import shlex  # noqa: PLC0415
+
+        if not has_no_nul(value, place):
+            return None
+        try:
+            words = shlex.split(value)
+        except ValueError as exc:
+            place.problem(f"can't parse command {shown(value)}: {exc}")
+            return None
+        if not words:
+            place.problem("command is empty")
+        return words or None
+
+
+class Environment(Kind):
+    """Read as a dict of name → (value, its place). A value is never part of a problem."""
+
+    @property
+    def expected(self) -> str:
+        return 'a table such as { NAME = "value" }'
+
+    @property
+    def schema(self) -> Schema:
+        return {
+            "type": "object",
+            "propertyNames": {"pattern": "^[^=]+$"},
+            "additionalProperties": {"type": ["string", "number"]},
+        }
+
+    @property
+    def expands(self) -> bool:
+        return True
+
+    def read(self, value: object, place: Place) -> dict[str, tuple[str, Place]] | None:
+        if not isinstance(value, dict):
+            place.problem(f"expected {self.expected}, not {kind_of(value)}")
+            return None
+        found = {}
+        for name, item in value.items():
+            text = self._read_item(name, item, place.at(name))
+            if text is not None:
+                found[name] = (text, place.at(name))
+        return found
+
+    def _read_item(self, name: str, value: object, place: Place) -> str | None:
+        if not name or "=" in name or "\0" in name:
+            place.problem('expected a name that is not empty and has no "=" or NUL in it')
+        elif isinstance(value, bool):
+            place.problem('expected a string or a number; quote it: "true" or "false"')
+        elif isinstance(value, str):
+            return value if has_no_nul(value, place) else None
+        elif is_whole(value) and abs(value) < 2**64:
+            return str(value)
+        elif isinstance(value, FloatText) and value - value == 0:
+            return value.text
+        elif isinstance(value, (int, float)):
+            place.problem("expected a string or an ordinary number; quote it")
+        else:
+            place.problem(f"expected a string or a number, not {kind_of(value)}")
+        return None
+
+
+class Account(Kind):
+    """A user or a group: read as a name (not expanded yet) or a number."""
+
+    what: str
+
+    @property
+    def expected(self) -> str:
+        return f"the name or the number of a {self.what}"
+
+    @property
+    def schema(self) -> Schema:
+        return {"type": ["string", "integer"], "minLength": 1, "minimum": 0, "maximum": 2**32 - 2}
+
+    @property
+    def expands(self) -> bool:
+        return True
+
+    def read(self, value: object, place: Place) -> str | int | None:
+        if is_whole(value) and 0 <= value < 2**32 - 1:
+            return value
+        if isinstance(value, str) and value:
+            return value if has_no_nul(value, place) else None
+        place.expected(self.expected, value)
+        return None
+
+
+class Umask(Kind):
+    @property
+    def expected(self) -> str:
+        return 'an octal number, "022" or 0o022'
+
+    @property
+    def schema(self) -> Schema:
+        return {
+            "type": ["string", "integer"],
+            "pattern": "^(?:0o)?[0-7]{1,4}$",
+            "minimum": 0,
+            "maximum": 0o777,
+        }
+
+    def read(self, value: object, place: Place) -> int | None:
+        mask = -1
+        if isinstance(value, str):
+            digits = value.removeprefix("0o")
+            if 1 <= len(digits) <= 4 and set(digits) <= set("01234567"):
+                mask = int(digits, 8)
+        elif is_whole(value) and (value == 0 or place.raw().startswith("0o")):
+            mask = value  # a decimal 22 would silently be 0o026
+        if 0 <= mask <= 0o777:
+            return mask
+        place.expected(self.expected, value)
+        return None
+
+
+class Signal(Kind):
+    @property
+    def expected(self) -> str:
+        return "the name or the number of a signal"
+
+    @property
+    def schema(self) -> Schema:
+        return {
+            "type": ["string", "integer"],
+            "pattern": _SIGNAL_PATTERN,
+            "minimum": 1,
+            "maximum": 64,
+        }
+
+    def read(self, value: object, place: Place) -> int | None:
+        if isinstance(value, str) or is_whole(value):
+            signum = signum_of(value)
+            if signum is not None:
+                return signum
+        place.expected(self.expected, value)
+        return None
+
+
+class Autorestart(Kind):
+    @property
+    def expected(self) -> str:
+        return 'true, false or "unexpected"'
+
+    @property
+    def schema(self) -> Schema:
+        return {"enum": [True, False, "unexpected"]}
+
+    def read(self, value: object, place: Place) -> int | None:
+        if isinstance(value, bool):
+            return ALWAYS if value else NEVER
+        if value == "unexpected":
+            return UNEXPECTED
+        place.expected(self.expected, value)
+        return None
+
+
+class ExitCodes(Kind):
+    @property
+    def expected(self) -> str:
+        return "a list of whole numbers from 0 to 255, or one"
+
+    @property
+    def schema(self) -> Schema:
+        code = {"type": "integer", "minimum": 0, "maximum": 255}
+        return {"anyOf": [{"type": "array", "items": code}, code]}
+
+    def read(self, value: object, place: Place) -> tuple[int, ...] | None:
+        code = Whole(0, 255)
+        if is_whole(value):
+            only = code.read(value, place)
+            return None if only is None else (only,)
+        if not isinstance(value, list):
+            place.expected(self.expected, value)
+            return None
+        codes = [code.read(item, place.at(number)) for number, item in enumerate(value)]
+        return tuple([found for found in codes if found is not None])
+
+
+class SignalAction(Kind):
+    """What initpy does on a signal; read as an Action."""
+
+    @property
+    def expected(self) -> str:
+        return (
+            '"shutdown", "ignore", "forward", "forward:NAME", "forward:NAME=SIGNAL" '
+            'or "forward=SIGNAL"'
+        )
+
+    @property
+    def label(self) -> str:
+        return "an action"
+
+    @property
+    def schema(self) -> Schema:
+        signal = _SIGNAL_PATTERN[1:-1]
+        return {"type": "string", "pattern": f"^(?:shutdown|ignore|forward(?::.+)?(?:={signal})?)$"}
+
+    def read(self, value: object, place: Place) -> Action | None:
+        if value in (SHUTDOWN, IGNORE, FORWARD):
+            return Action(str(value))
+        if not isinstance(value, str) or not value.startswith((f"{FORWARD}:", f"{FORWARD}=")):
+            place.expected(self.expected, value)
+            return None
+        rest = value[len(FORWARD) :]
+        target, equals, name = rest.rpartition("=") if "=" in rest else (rest, "", "")
+        send = signum_of(name) if equals else 0
+        if send is None:
+            place.problem(f'expected a signal after "=", not {shown(name)} in {shown(value)}')
+        elif target == ":":
+            place.problem(f'expected a name after ":", not {shown(value)}')
+        else:
+            return Action(FORWARD, target[1:], send)
+        return None
+
+
+class SignalTable(Kind):
+    """[init.signals]: read as a dict of signal number → (Action, its place)."""
+
+    @property
+    def expected(self) -> str:
+        return "a table of signals and their actions"
+
+    @property
+    def schema(self) -> Schema:
+        return {
+            "type": "object",
+            "propertyNames": {"pattern": _SIGNAL_PATTERN},
+            "additionalProperties": SignalAction().schema,
+        }
+
+    def read(self, value: object, place: Place) -> dict[int, tuple[Action, Place]] | None:
+        if not isinstance(value, dict):
+            place.expected(self.expected, value)
+            return None
+        found: dict[int, tuple[Action, Place]] = {}
+        for name, item in value.items():
+            at = place.at(name)
+            signum = signum_of(name)
+            if signum is None:
+                at.problem(f"no such signal{_nearest_signal(name)}")
+            elif reason := why_not_remapped(signum):
+                at.problem(f"cannot be changed: {reason}")
+            elif signum in found:
+                at.problem(f"the same signal as {found[signum][1].path[-1]}")
+            elif (action := SignalAction().read(item, at)) is not None:
+                found[signum] = (action, at)
+        return found
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """It is an integer; True and False are none here."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def has_no_nul(text: str, place: Place) -> bool:
+    if "\0" in text:
+        place.problem("expected text without a NUL byte")
+        return False
+    return True
+
+
+def _nearest_signal(name: str) -> str:
+    return nearest(name.upper().removeprefix("SIG"), SIGNAL_NAMES)

@@ -1,0 +1,187 @@
+"""The files: the main one and what it includes, read section by section against the settings."""
+
+from __future__ import annotations
+
+import os
+
+from initpy.config.documents import read_document
+from initpy.config.expansion import Expander, expanded
+from initpy.config.problems import Place, Problem, nearest
+from initpy.config.settings import GROUP, INCLUDE, INIT, PROGRAM
+from initpy.core.values import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from initpy.config.problems import Report
+    from initpy.config.settings import Section
+
+_TOP = ("init", "program", "group", "include")
+
+
+class Block(Value):
+    """A [program.NAME] or [group.NAME] as it was read."""
+
+    name: str
+    place: Place
+    options: dict[str, Any]
+    """Every setting of the section: as its kind reads it, or its default."""
+    given: frozenset[str]
+    """The keys that the file has."""
+
+    def at(self, key: str) -> Place:
+        return self.place.at(key)
+
+
+class Sections(Value):
+    """All that the files say, still by section."""
+
+    main: Place
+    init: dict[str, tuple[Any, Place]]
+    """Every setting of [init], with its place."""
+    programs: dict[str, Block]
+    groups: dict[str, Block]
+
+
+def read_sections(path: str, environ: Mapping[str, str], report: Report) -> Sections | None:
+    """Read the main file and those it includes.
+
+    None: the main file cannot be read. What is wrong in any of them is in the report.
+    """
+    document = read_document(path, report)
+    if document is None:
+        return None
+    main = Place(document, (), report)
+    defaults = _read_block("init", INIT, {}, main.at("init"))
+    init = {key: (value, defaults.at(key)) for key, value in defaults.options.items()}
+    sections = Sections(main, init, {}, {})
+    given: dict[str, Place] = {}
+    for place in (main, *_included(main, environ)):
+        _read_file(place, sections, given)
+    if not sections.programs and not report.failures:
+        report.add(Problem(path, 0, "", "no [program.NAME] in it: nothing to run"))
+    return sections
+
+
+def _included(main: Place, environ: Mapping[str, str]) -> list[Place]:
+    """The files that the main one includes, sorted; what cannot be read is left out."""
+    place = main.at("include")
+    value = main.document.table.get("include")
+    if value is None:
+        return []
+    if isinstance(value, dict):
+        patterns = _read_block("include", INCLUDE, value, place).options["files"]
+    else:
+        patterns = INCLUDE.settings[0].kind.read(value, place)
+    expander = Expander(main.document.here, environ)
+    found: dict[str, None] = {}
+    for pattern, item in patterns or ():
+        file = expanded(pattern, item, expander)
+        found |= dict.fromkeys(_matches(file, item) if file else ())
+    documents = [read_document(file, main.report) for file in sorted(found)]
+    return [Place(document, (), main.report) for document in documents if document is not None]
+
+
+def _matches(pattern: str, place: Place) -> list[str]:
+    """The files that a pattern stands for; a name without wildcards stands for itself."""
+    import glob  # noqa: PLC0415
+
+    main = place.document.file
+    directory = os.path.dirname(main)
+    if not glob.has_magic(pattern):
+        return [os.path.join(directory, pattern)]
+    try:
+        files = glob.glob(os.path.join(glob.escape(directory), pattern))
+    except (OSError, ValueError, RecursionError) as exc:
+        place.problem(f"cannot look for files: {exc}")
+        return []
+    if not files:
+        place.problem("no file matches it", is_warning=True)
+    return [file for file in files if not _is_same(file, main)]
+
+
+def _is_same(one: str, other: str) -> bool:
+    """The main file among its own includes (`*.toml`) is no second file."""
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
+
+
+def _read_file(place: Place, sections: Sections, given: dict[str, Place]) -> None:
+    """Add the sections of a file; `given` has the keys of [init] that the files before it have."""
+    for key, value in place.document.table.items():
+        at = place.at(key)
+        if key == "init":
+            _read_init(value, at, sections.init, given)
+        elif key == "program":
+            _read_named(PROGRAM, value, at, sections.programs)
+        elif key == "group":
+            _read_named(GROUP, value, at, sections.groups)
+        elif key != "include":
+            what = "section" if isinstance(value, dict) else "key"
+            at.problem(f"unknown {what}{nearest(key, _TOP)}")
+        elif place.document is not sections.main.document:
+            at.problem("an included file cannot include others")
+
+
+def _read_init(
+    value: object, place: Place, init: dict[str, tuple[Any, Place]], given: dict[str, Place]
+) -> None:
+    if not isinstance(value, dict):
+        place.expected("a section [init]", value)
+        return
+    block = _read_block("init", INIT, value, place)
+    for key in init:
+        if key in block.given and key in given:
+            block.at(key).problem(f"already in {given[key]}")
+        elif key in block.given:
+            given[key] = block.at(key)
+            init[key] = (block.options[key], block.at(key))
+
+
+def _read_named(section: Section, value: object, place: Place, found: dict[str, Block]) -> None:
+    """[program.NAME] or [group.NAME], all of one file."""
+    if not isinstance(value, dict):
+        place.expected(f"sections [{section.title}]", value)
+        return
+    for name, table in value.items():
+        at = place.at(name)
+        if not isinstance(table, dict):
+            at.expected(f"a section [{section.title}]", table)
+        elif reason := wrong_in_name(name):
+            at.problem(reason)
+        elif name in found:
+            at.problem(f"already in {found[name].place}")
+        else:
+            found[name] = _read_block(name, section, table, at)
+
+
+def _read_block(name: str, section: Section, table: dict[str, Any], place: Place) -> Block:
+    """A section's settings; what is missing or wrong is reported and has its default."""
+    for key in table:
+        if section.setting(key) is None:
+            known = [setting.key for setting in section.settings]
+            place.at(key).problem(f"unknown key{nearest(key, known)}")
+    options: dict[str, Any] = {}
+    for setting in section.settings:
+        value = None
+        if setting.key in table:
+            value = setting.kind.read(table[setting.key], place.at(setting.key))
+        elif setting.required:
+            place.at(setting.key).problem(f"missing; expected {setting.kind.expected}")
+        if value is None and setting.default is not None:
+            value = setting.kind.read(setting.default, place)
+        options[setting.key] = value
+    return Block(name, place, options, frozenset(table))
+
+
+def wrong_in_name(name: str) -> str:
+    """What is wrong with the name of a program, a group or a process; empty: nothing."""
+    if not name:
+        return "a name cannot be empty"
+    if any(ch in " :/*" or not ch.isprintable() for ch in name):
+        return 'a name cannot have white space, control characters, ":", "/" or "*" in it'
+    return ""

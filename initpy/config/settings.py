@@ -1,0 +1,243 @@
+"""The settings table: every key a file may have, what it takes, its default, and what it does.
+
+The validator, the JSON Schema, the tables in docs/configuration.md and the texts of the problems
+are all made from it; there is no second list of keys anywhere.
+"""
+
+from __future__ import annotations
+
+from initpy.config.kinds import (
+    Account,
+    Autorestart,
+    Command,
+    Environment,
+    ExitCodes,
+    Flag,
+    Kind,
+    Names,
+    Seconds,
+    Signal,
+    SignalAction,
+    SignalTable,
+    Text,
+    Umask,
+    Whole,
+)
+from initpy.core.values import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MAX_PROCESSES = 10_000
+"""In all programs together; the kernel's own default limit for pids is 32,768."""
+
+
+class Setting(Value):
+    """One key of a section."""
+
+    key: str
+    kind: Kind
+    meaning: str
+    default: Any = None
+    """As the file would have it; None: nothing is set."""
+    required: bool = False
+
+
+class Section(Value):
+    """A table of the file; in the title, NAME stands for a name of the user's."""
+
+    title: str
+    meaning: str
+    settings: tuple[Setting, ...]
+
+    def setting(self, key: str) -> Setting | None:
+        for setting in self.settings:
+            if setting.key == key:
+                return setting
+        return None
+
+
+SIGNALS = Section(
+    "init.signals",
+    "What a signal to initpy does. The keys are names of signals with or without `SIG`, in any "
+    'case, or their numbers in quotes; `"RTMIN+3"` is one too.',
+    (
+        Setting("TERM", SignalAction(), "Stop everything and exit.", "shutdown"),
+        Setting("INT", SignalAction(), "Stop everything and exit.", "shutdown"),
+        Setting("QUIT", SignalAction(), "Stop everything and exit.", "shutdown"),
+        Setting("WINCH", SignalAction(), "A terminal was resized: nothing.", "ignore"),
+        Setting("HUP", SignalAction(), "A terminal was closed: nothing.", "ignore"),
+        Setting("USR2", SignalAction(), "Nothing.", "ignore"),
+    ),
+)
+
+INIT = Section(
+    "init",
+    "initpy itself. Everything in it is optional.",
+    (
+        Setting(
+            "shutdown_timeout",
+            Seconds(above_zero=True),
+            "For the whole container, from the request to stop until initpy exits. Keep it "
+            "below the time that the container engine gives: 10 s for `docker stop`.",
+            9,
+        ),
+        Setting(
+            "exit_code_from",
+            Text("the name of a program"),
+            "The program whose exit code becomes the container's, instead of the culprit's.",
+        ),
+        Setting("signals", SignalTable(), "What a signal does: see `[init.signals]`."),
+    ),
+)
+
+PROGRAM = Section(
+    "program.NAME",
+    "A program to run and to keep running.",
+    (
+        Setting(
+            "command",
+            Command(),
+            "What to execute. There is no shell: for pipes, `&&` or globs, call one "
+            '(`["sh", "-c", "…"]`). Without a `/`, the command is looked up in `PATH`.',
+            required=True,
+        ),
+        Setting(
+            "process_name",
+            Text("a name"),
+            "The name of each process. With `numprocs` above 1 it has to contain "
+            "`%(process_num)`, as in `%(program_name)s_%(process_num)02d`.",
+            "%(program_name)s",
+        ),
+        Setting("numprocs", Whole(1, MAX_PROCESSES), "How many processes to run.", 1),
+        Setting("numprocs_start", Whole(0), "The number of the first process.", 0),
+        Setting(
+            "directory",
+            Text("a directory"),
+            "Where to run. By default, the directory that initpy was started in.",
+        ),
+        Setting(
+            "environment",
+            Environment(),
+            "Variables to set on top of the environment that initpy has.",
+            {},
+        ),
+        Setting(
+            "user",
+            Account("user"),
+            "Run as this user, with its groups; `HOME`, `USER` and `LOGNAME` follow, unless "
+            "`environment` sets them.",
+        ),
+        Setting(
+            "group",
+            Account("group"),
+            "Run with this Unix group in place of the user's own; without `user`, only the "
+            "group changes.",
+        ),
+        Setting("umask", Umask(), "The umask. By default, the one that initpy has."),
+        Setting(
+            "priority",
+            Whole(),
+            "Programs start in ascending order of this, and then of their names.",
+            999,
+        ),
+        Setting(
+            "after",
+            Names("programs or groups"),
+            "Start once all of these are running; stop before they do.",
+            [],
+        ),
+        Setting("autostart", Flag(), "Start it when initpy starts.", True),
+        Setting(
+            "startsecs",
+            Seconds(),
+            "How long it has to stay up to be running. At 0, it is running at once, whatever "
+            "comes then.",
+            1,
+        ),
+        Setting(
+            "startretries",
+            Whole(0),
+            "How often to try again when it does not start, after 1, 2, 3 … seconds.",
+            3,
+        ),
+        Setting(
+            "autorestart",
+            Autorestart(),
+            "Start it again when it exits: always, never, or when its exit code is not one of "
+            "`exitcodes`.",
+            "unexpected",
+        ),
+        Setting(
+            "exitcodes",
+            ExitCodes(),
+            "The expected exit codes. A death by signal is never expected.",
+            [0],
+        ),
+        Setting("stopsignal", Signal(), "The signal that stops it.", "TERM"),
+        Setting(
+            "stopwaitsecs",
+            Seconds(),
+            "How long it may take to stop before it is killed; in a shutdown, "
+            "`shutdown_timeout` may leave it less.",
+            10,
+        ),
+        Setting(
+            "stopasgroup",
+            Flag(),
+            "Send the stop signal to its whole process group. By default, only the process "
+            "that initpy started gets it.",
+            False,
+        ),
+        Setting(
+            "killasgroup",
+            Flag(),
+            "When it has to be killed, kill its whole process group.",
+            True,
+        ),
+        Setting(
+            "critical",
+            Flag(),
+            "The container ends when it cannot be started, or exits unexpectedly and is not "
+            "to be restarted.",
+            True,
+        ),
+    ),
+)
+
+GROUP = Section(
+    "group.NAME",
+    "Several programs under one name. A program outside of any is a group of its own.",
+    (
+        Setting(
+            "programs",
+            Names("programs", at_least=1),
+            "The programs in it, in the order in which they start. A program can be in one "
+            "group only.",
+            required=True,
+        ),
+        Setting(
+            "priority",
+            Whole(),
+            "Groups start in ascending order of this, and then of their names.",
+            999,
+        ),
+    ),
+)
+
+INCLUDE = Section(
+    "include",
+    'More files. `include = ["conf.d/*.toml"]` above the first section says the same.',
+    (
+        Setting(
+            "files",
+            Names("file names or patterns", at_least=1),
+            "Files to read as well, relative to the main file; `*`, `?` and `[…]` match as in "
+            "a shell.",
+            required=True,
+        ),
+    ),
+)
+
+SECTIONS = (INIT, SIGNALS, PROGRAM, GROUP, INCLUDE)

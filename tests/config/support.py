@@ -1,0 +1,71 @@
+"""What the tests of the config helper share: a file out of a string, and what came of it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from initpy.config import ConfigError, Loaded, load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from initpy.plan import Plan, ProcessSpec
+
+ENVIRON = {"PATH": "/usr/bin:/bin", "HOME": "/root", "EMPTY": "", "SPACED": "a b", "PCT": "50%s$$"}
+
+UNPRIVILEGED = 65534
+
+WEB = '[program.web]\ncommand = "/bin/web"\n'
+
+
+def load_text(text: str, environ: Mapping[str, str] = ENVIRON, **files: str) -> Loaded:
+    """Load `text` as initpy.toml of the working directory; `files` are written beside it."""
+    Path("initpy.toml").write_text(text, "utf-8")
+    for name, content in files.items():
+        Path(f"{name}.toml").write_text(content, "utf-8")
+    return load("initpy.toml", environ)
+
+
+def plan_of(text: str, environ: Mapping[str, str] = ENVIRON, **files: str) -> Plan:
+    """The plan of a file that has neither problems nor warnings."""
+    loaded = load_text(text, environ, **files)
+    assert loaded.warnings == ()
+    return loaded.plan
+
+
+def web(options: str, environ: Mapping[str, str] = ENVIRON) -> ProcessSpec:
+    """The only process of a file with [program.web], a command, and `options`."""
+    command = "" if options.startswith("command") else 'command = "/bin/web"\n'
+    (spec,) = plan_of(f"[program.web]\n{command}{options}\n", environ).processes
+    return spec
+
+
+def problems_of(text: str, environ: Mapping[str, str] = ENVIRON, **files: str) -> list[str]:
+    """The lines that a bad file makes."""
+    with pytest.raises(ConfigError) as caught:
+        load_text(text, environ, **files)
+    assert str(caught.value).split("\n") == [str(problem) for problem in caught.value.problems]
+    return [str(problem) for problem in caught.value.problems]
+
+
+def problem_of(text: str, environ: Mapping[str, str] = ENVIRON, **files: str) -> str:
+    """The only line that a bad file makes."""
+    (problem,) = problems_of(text, environ, **files)
+    return problem
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Root is nobody for a while, whoever is not root stays."""
+    uid = os.geteuid()
+    if uid == 0:
+        os.seteuid(UNPRIVILEGED)
+    try:
+        yield
+    finally:
+        os.seteuid(uid)

@@ -1,0 +1,403 @@
+"""Every state of a process, in all its shapes, against every kind of event."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+import pytest
+
+from initpy.core.messages import (
+    ChildrenGone,
+    ExecFailed,
+    Executed,
+    Exited,
+    GiveUp,
+    GroupGone,
+    Kill,
+    KillFailed,
+    KillGroup,
+    Notice,
+    Refuse,
+    SetTimer,
+    Signal,
+    SignalReceived,
+    Spawn,
+    Spawned,
+    SpawnFailed,
+    Start,
+    Stop,
+    TimerFired,
+)
+from initpy.core.process import Process, is_waiting, step
+from initpy.core.states import IDLE, STATE_NAMES, State, Wanted
+from initpy.core.values import Value, replace
+from initpy.plan import ALWAYS, NEVER, UNEXPECTED
+from tests.core.specs import KILL, TERM, USR1, exited, killed, only, run, spec
+
+if TYPE_CHECKING:
+    from initpy.plan import ProcessSpec
+
+NOW, EPOCH, PID, OLD, STRANGER = 50.0, 7, 8, 6, 99
+
+
+def shape(
+    state: int,
+    options: ProcessSpec,
+    *,
+    wanted: int = Wanted.UP,
+    pid: int = 0,
+    group: int = 0,
+    ending: int = 0,
+    executed: bool = True,
+) -> Process:
+    waits = state in (State.STARTING, State.BACKOFF, State.STOPPING)
+    waits |= state in IDLE and wanted == Wanted.UP
+    return Process(
+        options,
+        state=state,
+        wanted=wanted,
+        epoch=EPOCH,
+        due_at=NOW if waits else None,
+        pid=pid,
+        executed=executed,
+        group=group,
+        ending=ending,
+        failures=int(state == State.BACKOFF),
+        status=None if pid else exited(1),
+        started_at=NOW - 1,
+    )
+
+
+def shapes(options: ProcessSpec) -> dict[str, Process]:
+    """What a process can look like, by a name that says so."""
+    up, down = Wanted.UP, Wanted.DOWN
+
+    def of(state: int, wanted: int = up, **changes: object) -> Process:
+        return shape(state, options, wanted=wanted, **changes)  # type: ignore[arg-type]
+
+    found = {
+        "STARTING, to be forked": of(State.STARTING, executed=False),
+        "STARTING, to be executed": of(State.STARTING, pid=PID, group=PID, executed=False),
+        "STARTING": of(State.STARTING, pid=PID, group=PID),
+        "RUNNING": of(State.RUNNING, pid=PID, group=PID),
+        "BACKOFF": of(State.BACKOFF),
+        "BACKOFF, survivors told": of(State.BACKOFF, group=OLD, ending=TERM),
+        "BACKOFF, survivors killed": of(State.BACKOFF, group=OLD, ending=KILL),
+        "STOPPING": of(State.STOPPING, down, pid=PID, group=PID),
+        "STOPPING, to be forked": of(State.STOPPING, down),
+        "STOPPING, to start again": of(State.STOPPING, pid=PID, group=PID),
+        "STOPPING, survivors told": of(State.STOPPING, down, group=OLD, ending=TERM),
+        "STOPPING, survivors killed": of(State.STOPPING, down, group=OLD, ending=KILL),
+        "UNKNOWN": of(State.UNKNOWN, pid=PID, group=PID),
+        "UNKNOWN, unwanted": of(State.UNKNOWN, down, pid=PID, group=PID),
+    }
+    for state in IDLE:
+        name = STATE_NAMES[state]
+        found[name] = of(state, down)
+        found[f"{name}, a group left"] = of(state, down, group=OLD)
+        found[f"{name}, survivors told"] = of(state, group=OLD, ending=TERM)
+        found[f"{name}, survivors killed"] = of(state, group=OLD, ending=KILL)
+    return found
+
+
+SHAPES = shapes(spec())
+
+EVENTS: dict[str, Value] = {
+    "Start": Start("web"),
+    "Start by operator": Start("web", by_operator=True),
+    "Stop": Stop("web"),
+    "Stop within 0": Stop("web", within_s=0.0),
+    "Stop for good": Stop("web", within_s=3.0, for_good=True),
+    "Signal": Signal("web", USR1),
+    "GiveUp": GiveUp("web", "because", exited(3)),
+    "Spawned": Spawned("web", PID),
+    "SpawnFailed": SpawnFailed("web", "no fork today"),
+    "Executed": Executed("web", PID),
+    "Executed, another": Executed("web", STRANGER),
+    "ExecFailed": ExecFailed("web", PID, "can't find command 'prog'"),
+    "ExecFailed, another": ExecFailed("web", STRANGER, "can't find command 'prog'"),
+    "Exited 0": Exited("web", PID, exited(0)),
+    "Exited 1": Exited("web", PID, exited(1)),
+    "Exited by SIGSEGV": Exited("web", PID, killed(11)),
+    "Exited, another": Exited("web", STRANGER, exited(0)),
+    "GroupGone": GroupGone("web", OLD),
+    "GroupGone, another": GroupGone("web", STRANGER),
+    "KillFailed": KillFailed("web", PID, 1),
+    "KillFailed, the group": KillFailed("web", OLD, 1),
+    "KillFailed, another": KillFailed("web", STRANGER, 1),
+    "Timer": TimerFired("web", EPOCH),
+    "Timer, an earlier epoch": TimerFired("web", EPOCH - 1),
+    "Timer, a later epoch": TimerFired("web", EPOCH + 1),
+    "SignalReceived": SignalReceived(TERM),
+    "ChildrenGone": ChildrenGone(),
+}
+
+VARIANTS = [
+    spec(),
+    spec(startsecs=0.0, startretries=0, autorestart=NEVER, stopwaitsecs=0.0, exitcodes=()),
+    spec(startsecs=0.5, autorestart=ALWAYS, stopasgroup=True),
+    spec(autorestart=UNEXPECTED, killasgroup=False, exitcodes=(0, 1), startretries=1),
+    spec(startsecs=60.0, stopwaitsecs=0.25),
+]
+
+GRID = [
+    (f"{shape_name} x {event_name}", process, event)
+    for options in VARIANTS
+    for (shape_name, process), (event_name, event) in product(
+        shapes(options).items(), EVENTS.items()
+    )
+    # a fork is answered once only
+    if not (isinstance(event, Spawned | SpawnFailed) and (process.pid or process.group))
+]
+
+ORDERS = (Start, Stop, Signal, GiveUp)
+
+
+def cell(process: Process, event: Value) -> tuple[Process, tuple[Value, ...]]:
+    return step(process, event, NOW)
+
+
+def test_the_grid_has_every_state_and_every_event() -> None:
+    assert {process.state for _, process, _ in GRID} == set(STATE_NAMES)
+    assert len(GRID) > 2500
+
+
+def test_a_state_changes_at_one_door_only_which_starts_a_new_epoch() -> None:
+    for name, before, event in GRID:
+        after, effects = cell(before, event)
+        seen = only(Notice, effects)
+        path = [notice.old for notice in seen] + [after.state]
+        assert path[0] == before.state, name
+        assert [notice.process.state for notice in seen] == path[1:], name
+        doors = after.epoch - before.epoch
+        assert doors >= len(seen), name
+        if not doors:
+            assert (after.state, after.due_at) == (before.state, before.due_at), name
+            assert not only(SetTimer, effects), name
+
+
+def test_who_waits_has_exactly_one_live_timer_and_nobody_else_has() -> None:
+    for name, before, event in GRID:
+        armed = {before.epoch} if is_waiting(before) else set()
+        after, effects = cell(before, event)
+        if event == TimerFired("web", before.epoch):
+            armed = set()
+        for timer in only(SetTimer, effects):
+            armed = {timer.epoch}  # the newest timer of a key is the only one
+            assert timer.key == "web", name
+            assert timer.due_at >= NOW, name
+        assert (after.epoch in armed) == is_waiting(after), name
+        assert is_waiting(after) == (after.due_at is not None), name
+        last = only(SetTimer, effects)[-1:]
+        assert all(timer.due_at == after.due_at for timer in last if is_waiting(after)), name
+
+
+def test_an_event_arms_one_timer_at_the_most() -> None:
+    for name, before, event in GRID:
+        _, effects = cell(before, event)
+        assert len(only(SetTimer, effects)) <= 1, name
+
+
+def test_a_refused_order_leaves_the_process_as_it_was_and_does_nothing_else() -> None:
+    refused = 0
+    for name, before, event in GRID:
+        after, effects = cell(before, event)
+        if only(Refuse, effects):
+            refused += 1
+            assert isinstance(event, ORDERS), name
+            assert (after, len(effects)) == (before, 1), name
+            assert only(Refuse, effects)[0].order == event, name
+    assert refused > 300
+
+
+def test_what_is_late_or_of_another_changes_nothing() -> None:
+    for name, before, event in GRID:
+        if "another" in name or "epoch" in name or isinstance(event, SignalReceived | ChildrenGone):
+            assert cell(before, event) == (before, ()), name
+
+
+def test_only_the_live_instance_is_signalled_and_only_its_own_group() -> None:
+    for name, before, event in GRID:
+        after, effects = cell(before, event)
+        for kill in only(Kill, effects):
+            assert kill.pid == (before.pid or after.pid) != 0, name
+            assert not isinstance(event, Exited), name
+        for kill_group in only(KillGroup, effects):
+            assert kill_group.group in (before.group, after.group), name
+            assert kill_group.group > 1, name
+
+
+def test_nothing_is_spawned_beside_a_live_instance_or_survivors() -> None:
+    for name, before, event in GRID:
+        after, effects = cell(before, event)
+        if only(Spawn, effects):
+            assert (after.state, after.pid, after.group, after.ending) == (State.STARTING, 0, 0, 0)
+            assert after.wanted == Wanted.UP, name
+            assert not before.pid or (isinstance(event, Exited) and not before.group), name
+
+
+def test_a_process_lives_in_a_state_that_has_an_instance_only() -> None:
+    for name, before, event in GRID:
+        after, _ = cell(before, event)
+        if after.pid:
+            live = (State.STARTING, State.RUNNING, State.STOPPING, State.UNKNOWN)
+            assert after.state in live, name
+            assert after.group == after.pid, name
+
+
+# ---------------------------------------------------------------- cell by cell
+
+SAME = "-"
+COLUMNS = (
+    "Start",
+    "Stop",
+    "Stop for good",
+    "Exited 0",
+    "Exited 1",
+    "Timer",
+    "GroupGone",
+    "KillFailed",
+)
+
+NEXT_STATE = """
+shape                       | Start    | Stop     | Stop for good | Exited 0 | Exited 1 | Timer    | GroupGone | KillFailed
+STOPPED                     | STARTING | -        | -             | -        | -        | -        | -         | -
+STOPPED, a group left       | -        | -        | -             | -        | -        | -        | -         | -
+STOPPED, survivors told     | -        | STOPPING | STOPPING      | -        | -        | -        | STARTING  | -
+STOPPED, survivors killed   | -        | STOPPING | STOPPING      | -        | -        | STARTING | STARTING  | -
+EXITED                      | STARTING | -        | -             | -        | -        | -        | -         | -
+EXITED, a group left        | -        | -        | -             | -        | -        | -        | -         | -
+EXITED, survivors told      | -        | STOPPING | STOPPING      | -        | -        | -        | STARTING  | -
+EXITED, survivors killed    | -        | STOPPING | STOPPING      | -        | -        | STARTING | STARTING  | -
+FATAL                       | STARTING | -        | -             | -        | -        | -        | -         | -
+FATAL, a group left         | -        | -        | -             | -        | -        | -        | -         | -
+FATAL, survivors told       | -        | STOPPING | STOPPING      | -        | -        | -        | STARTING  | -
+FATAL, survivors killed     | -        | STOPPING | STOPPING      | -        | -        | STARTING | STARTING  | -
+STARTING, to be forked      | -        | STOPPING | STOPPING      | -        | -        | -        | -         | -
+STARTING, to be executed    | -        | STOPPING | STOPPING      | EXITED   | EXITED   | -        | -         | UNKNOWN
+STARTING                    | -        | STOPPING | STOPPING      | EXITED   | EXITED   | RUNNING  | -         | UNKNOWN
+RUNNING                     | -        | STOPPING | STOPPING      | EXITED   | EXITED   | -        | -         | UNKNOWN
+BACKOFF                     | -        | STOPPED  | FATAL         | -        | -        | STARTING | -         | -
+BACKOFF, survivors told     | -        | STOPPING | FATAL         | -        | -        | -        | -         | -
+BACKOFF, survivors killed   | -        | STOPPING | FATAL         | -        | -        | STARTING | STARTING  | -
+STOPPING                    | -        | -        | -             | -        | -        | -        | -         | UNKNOWN
+STOPPING, to be forked      | -        | -        | -             | -        | -        | -        | -         | -
+STOPPING, to start again    | -        | -        | -             | -        | -        | -        | -         | UNKNOWN
+STOPPING, survivors told    | -        | -        | -             | -        | -        | -        | STOPPED   | -
+STOPPING, survivors killed  | -        | -        | -             | -        | -        | STOPPED  | STOPPED   | -
+UNKNOWN                     | -        | -        | -             | EXITED   | EXITED   | -        | -         | -
+UNKNOWN, unwanted           | -        | -        | -             | STOPPED  | STOPPED  | -        | -         | -
+"""  # noqa: E501 - a table
+"""By what is left to run after it; "-": it stays. The default spec, up for exactly startsecs."""
+
+
+def table(text: str) -> list[tuple[str, str, str]]:
+    """(row, column, cell) of each cell."""
+    head, *rows = [
+        [word.strip() for word in row.split("|")] for row in text.strip().splitlines()
+    ]
+    return [
+        (name, column, value)
+        for name, *values in rows
+        for column, value in zip(head[1:], values, strict=True)
+    ]
+
+
+def test_the_table_has_every_shape_and_every_column() -> None:
+    cells = table(NEXT_STATE)
+    assert {row for row, _, _ in cells} == set(SHAPES)
+    assert {column for _, column, _ in cells} == set(COLUMNS)
+
+
+@pytest.mark.parametrize(("row", "column", "expected"), table(NEXT_STATE))
+def test_the_state_that_comes_next(row: str, column: str, expected: str) -> None:
+    before = SHAPES[row]
+    after, _ = cell(before, EVENTS[column])
+    state = SAME if after.state == before.state else STATE_NAMES[after.state]
+    assert state == expected
+
+
+def test_the_answers_to_a_spawn() -> None:
+    """Spawned, SpawnFailed, Executed and ExecFailed, in the states that can still get them."""
+    answers = {
+        ("STARTING, to be forked", "Spawned"): "STARTING",
+        ("STARTING, to be forked", "SpawnFailed"): "BACKOFF",
+        ("STARTING, to be executed", "Executed"): "STARTING",
+        ("STARTING, to be executed", "ExecFailed"): "STARTING",
+        ("STOPPING, to be forked", "Spawned"): "STOPPING",
+        ("STOPPING, to be forked", "SpawnFailed"): "STOPPED",
+        ("STOPPING", "Executed"): "STOPPING",
+        ("STOPPING", "ExecFailed"): "STOPPING",
+    }
+    for (row, column), expected in answers.items():
+        after, _ = cell(SHAPES[row], EVENTS[column])
+        assert STATE_NAMES[after.state] == expected, (row, column)
+
+
+# ---------------------------------------------------------------- supervisord's faults
+
+FAULTS = """
+shape                      | Start           | Stop        | Signal      | GiveUp
+STOPPED                    | ok              | NOT_RUNNING | NOT_RUNNING | ok
+STOPPED, survivors told    | ok              | ok          | NOT_RUNNING | ok
+EXITED                     | ok              | NOT_RUNNING | NOT_RUNNING | ok
+EXITED, survivors told     | ok              | ok          | NOT_RUNNING | ok
+FATAL                      | ok              | NOT_RUNNING | NOT_RUNNING | ok
+STARTING                   | ALREADY_STARTED | ok          | ok          | ALREADY_STARTED
+STARTING, to be forked     | ALREADY_STARTED | ok          | NOT_RUNNING | ALREADY_STARTED
+RUNNING                    | ALREADY_STARTED | ok          | ok          | ALREADY_STARTED
+BACKOFF                    | ALREADY_STARTED | ok          | NOT_RUNNING | ALREADY_STARTED
+BACKOFF, survivors told    | ALREADY_STARTED | ok          | NOT_RUNNING | ALREADY_STARTED
+STOPPING                   | ok              | NOT_RUNNING | ok          | ALREADY_STARTED
+STOPPING, to start again   | ok              | ok          | ok          | ALREADY_STARTED
+STOPPING, survivors told   | ok              | NOT_RUNNING | NOT_RUNNING | ALREADY_STARTED
+UNKNOWN                    | FAILED          | NOT_RUNNING | NOT_RUNNING | ALREADY_STARTED
+"""
+
+
+@pytest.mark.parametrize(("row", "column", "expected"), table(FAULTS))
+def test_an_order_is_carried_out_or_refused_in_supervisords_words(
+    row: str, column: str, expected: str
+) -> None:
+    before = SHAPES[row]
+    after, effects = cell(before, EVENTS[column])
+    faults = [refuse.fault for refuse in only(Refuse, effects)]
+    assert faults == ([] if expected == "ok" else [expected])
+    if expected != "ok":
+        assert after == before
+
+
+def test_no_shape_is_a_dead_end() -> None:
+    """With the timers alone, whatever the rest of the world does not say, who waits moves on, and
+    who was wanted down ends up without a timer, unless an instance still lives."""
+    for name, before in SHAPES.items():
+        process, now = before, NOW
+        for _ in range(20):
+            if not is_waiting(process):
+                break
+            assert process.due_at is not None
+            now = max(now, process.due_at)
+            process, effects = run(process, (now, TimerFired("web", process.epoch)))
+            assert effects, name
+            if only(Spawn, effects):
+                process, _ = run(process, (now, Spawned("web", 20)), (now, Executed("web", 20)))
+        else:
+            assert process.state == State.STOPPING, name
+            assert process.pid or not process.group, name
+        if before.state != State.STOPPING and before.wanted == Wanted.UP and not before.pid:
+            assert process.state in (State.RUNNING, State.STARTING), name
+
+
+def test_a_fact_for_the_group_of_a_live_instance_is_ignored() -> None:
+    """It cannot be empty while its leader lives: the fact is about a time before its setsid."""
+    for name in ("STARTING", "RUNNING", "STOPPING", "UNKNOWN"):
+        before = SHAPES[name]
+        assert cell(before, GroupGone("web", PID)) == (before, ())
+
+
+def test_the_same_answer_for_the_same_question() -> None:
+    for name, before, event in GRID:
+        copy = replace(before)
+        assert cell(before, event) == cell(copy, event), name
+        assert before == copy, name

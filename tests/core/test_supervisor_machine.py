@@ -1,0 +1,310 @@
+"""Random plans, random programs and a random kernel, against the whole core.
+
+What must hold after every single effect is checked by `Kernel` itself: at most one live pid for
+each process, no signal to a reaped pid, exactly one live timer for whoever waits, no spawn beside
+living survivors or while the container ends, the order of start and stop.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from initpy.core.messages import (
+    Executed,
+    Exited,
+    GroupGone,
+    KillFailed,
+    PlanReady,
+    Signal,
+    SignalReceived,
+    Spawned,
+    Start,
+    Stop,
+    TimerFired,
+)
+from initpy.core.process import Process
+from initpy.core.states import ExitStatus, State, Wanted
+from initpy.core.supervisor import Phase
+from initpy.plan import ALWAYS, NEVER, UNEXPECTED, Plan, SignalRule
+from tests.core.kernel import DEAF, HANGS, MEEK, UNDYING, Fate, Kernel, answer_catchers
+from tests.core.specs import HUP, INT, KILL, QUIT, TERM, USR1, exited, killed, plan, spec
+
+STATUSES = st.one_of(
+    st.sampled_from([0, 0, 1, 2, 70]).map(exited), st.sampled_from([9, 11, 15]).map(killed)
+)
+SPANS_S = st.sampled_from([0.0, 0.05, 0.3, 1.0, 3.0, 12.0])
+
+FATES = st.builds(
+    Fate,
+    spawn_fails=st.sampled_from(["", "", "", "", "no fork today"]),
+    exec_fails=st.sampled_from(["", "", "", "", "can't find command 'prog'", HANGS]),
+    answer=st.one_of(STATUSES, st.none()),
+    slow=st.booleans(),
+    undying=st.sampled_from([False, False, False, True]),
+    untouchable=st.sampled_from([False] * 5 + [True]),
+    survivors=st.lists(st.sampled_from([MEEK, DEAF, UNDYING]), max_size=2).map(tuple),
+)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    keys = "abcdef"[: draw(st.integers(1, 6))]
+    specs = [
+        spec(
+            key,
+            after=tuple([other for other in keys[:index] if draw(st.integers(0, 2)) == 0]),
+            autostart=draw(st.sampled_from([True, True, True, False])),
+            startsecs=draw(st.sampled_from([0.0, 0.25, 1.0, 2.5])),
+            startretries=draw(st.integers(0, 3)),
+            autorestart=draw(st.sampled_from([NEVER, UNEXPECTED, ALWAYS])),
+            exitcodes=draw(st.sampled_from([(0,), (0, 2), ()])),
+            stopwaitsecs=draw(st.sampled_from([0.0, 0.5, 2.0, 60.0])),
+            stopasgroup=draw(st.booleans()),
+            killasgroup=draw(st.booleans()),
+            critical=draw(st.sampled_from([True, False, False])),
+            priority=draw(st.integers(1, 3)),
+        )
+        for index, key in enumerate(keys)
+    ]
+    some = tuple(draw(st.lists(st.sampled_from(keys), max_size=2, unique=True)))
+    rule_for_hup = SignalRule(HUP, "forward", some, USR1)
+    timeout_s = draw(st.sampled_from([0.5, 2.0, 9.0]))
+    whole = plan(*specs, shutdown_timeout_s=timeout_s)
+    return Plan(specs and whole.processes, (*whole.signals, rule_for_hup), timeout_s)
+
+
+class WholeLives(RuleBasedStateMachine):
+    kernel: Kernel
+
+    @initialize(
+        plan=plans(),
+        fates=st.lists(FATES, max_size=6),
+        early=st.sampled_from([0] * 8 + [USR1, TERM]),
+    )
+    def boot(self, plan: Plan, fates: list[Fate], early: int) -> None:
+        self.plan = plan
+        self.keys = [process.key for process in plan.processes]
+        self.kernel = Kernel(None, *fates)
+        if early:
+            self.kernel.tell(SignalReceived(early))
+        self.kernel.tell(PlanReady(plan))
+
+    def post(self, fact: Any, at_once: bool) -> None:
+        """A fact, alone or together with those that come next."""
+        self.kernel.queue.append(fact)
+        if at_once:
+            self.kernel.settle()
+
+    # ------------------------------------------------------------ the programs
+
+    @precondition(lambda self: self.kernel.instances)
+    @rule(data=st.data(), status=STATUSES, at_once=st.booleans())
+    def a_program_ends(self, data: st.DataObject, status: ExitStatus, at_once: bool) -> None:
+        pid = data.draw(st.sampled_from(sorted(self.kernel.instances)))
+        if self.kernel.instances[pid].fate.undying:
+            return
+        self.kernel.end(pid, status)
+        if at_once:
+            self.kernel.settle()
+
+    @precondition(lambda self: _slow(self.kernel))
+    @rule(data=st.data())
+    def a_slow_program_obeys(self, data: st.DataObject) -> None:
+        self.kernel.let_go(data.draw(st.sampled_from(_slow(self.kernel))))
+        self.kernel.settle()
+
+    @precondition(lambda self: _hanging(self.kernel))
+    @rule(data=st.data(), at_once=st.booleans())
+    def an_exec_comes_through(self, data: st.DataObject, at_once: bool) -> None:
+        self.kernel.executes(data.draw(st.sampled_from(_hanging(self.kernel))))
+        if at_once:
+            self.kernel.settle()
+
+    @precondition(lambda self: self.kernel.instances)
+    @rule(data=st.data(), kind=st.sampled_from([MEEK, DEAF, UNDYING]))
+    def a_program_forks(self, data: st.DataObject, kind: str) -> None:
+        self.kernel.fork_survivors(data.draw(st.sampled_from(sorted(self.kernel.instances))), kind)
+
+    @precondition(lambda self: _crowded(self.kernel))
+    @rule(data=st.data())
+    def a_survivor_ends(self, data: st.DataObject) -> None:
+        self.kernel.end_survivor(data.draw(st.sampled_from(_crowded(self.kernel))))
+        self.kernel.settle()
+
+    # ------------------------------------------------------------ time
+
+    @rule(span_s=SPANS_S)
+    def time_passes(self, span_s: float) -> None:
+        self.kernel.settle()
+        self.kernel.sleep(span_s)
+
+    @precondition(lambda self: self.kernel.armed)
+    @rule(late_s=st.sampled_from([0.0, 0.001, 0.05]))
+    def the_next_timer_fires(self, late_s: float) -> None:
+        self.kernel.settle()
+        if self.kernel.armed:
+            self.kernel.fire(late_s)
+
+    # ------------------------------------------------------------ people
+
+    @rule(data=st.data(), by_operator=st.booleans(), at_once=st.booleans())
+    def somebody_starts(self, data: st.DataObject, by_operator: bool, at_once: bool) -> None:
+        self.post(Start(data.draw(st.sampled_from(self.keys)), by_operator), at_once)
+
+    @rule(
+        data=st.data(),
+        by_operator=st.booleans(),
+        within_s=st.sampled_from([None, None, 0.0, 0.7]),
+        at_once=st.booleans(),
+    )
+    def somebody_stops(
+        self, data: st.DataObject, by_operator: bool, within_s: float | None, at_once: bool
+    ) -> None:
+        self.post(Stop(data.draw(st.sampled_from(self.keys)), by_operator, within_s), at_once)
+
+    @rule(data=st.data(), signum=st.sampled_from([HUP, USR1, KILL]))
+    def somebody_signals(self, data: st.DataObject, signum: int) -> None:
+        self.post(Signal(data.draw(st.sampled_from(self.keys)), signum), at_once=True)
+
+    @rule(signum=st.sampled_from([HUP, HUP, USR1, USR1, USR1, TERM, INT, QUIT]))
+    def a_signal_comes(self, signum: int) -> None:
+        self.post(SignalReceived(signum), at_once=True)
+
+    @precondition(lambda self: self.kernel.questions)
+    @rule(data=st.data())
+    def the_catchers_are_found(self, data: st.DataObject) -> None:
+        """The answer to this question or an older one, which may no longer be true."""
+        question = data.draw(st.sampled_from(self.kernel.questions))
+        self.post(answer_catchers(question, *data.draw(st.permutations(self.keys))), at_once=True)
+
+    # ------------------------------------------------------------ what comes late, or twice
+
+    @precondition(lambda self: self.kernel.dead)
+    @rule(data=st.data(), status=STATUSES)
+    def old_news_of_the_dead(self, data: st.DataObject, status: ExitStatus) -> None:
+        pid = data.draw(st.sampled_from(sorted(self.kernel.dead)))
+        key = self.kernel.dead[pid]
+        facts = [Exited(key, pid, status), Executed(key, pid), KillFailed(key, pid, 1)]
+        if not self.kernel.groups[pid].members:
+            facts.append(GroupGone(key, pid))
+        self.kernel.settle()
+        group = self.kernel.process(key).group
+        fact = data.draw(st.sampled_from([fact for fact in facts if group != pid] or facts[:2]))
+        before = self.kernel.supervisor
+        self.post(fact, at_once=True)
+        assert self.kernel.exit_code is not None or self.kernel.supervisor == before
+
+    @rule(data=st.data(), older=st.integers(1, 3))
+    def a_timer_of_an_earlier_epoch(self, data: st.DataObject, older: int) -> None:
+        self.kernel.settle()
+        key = data.draw(st.sampled_from([*self.keys, ""]))
+        before = self.kernel.supervisor
+        epoch = before.processes[key].epoch if key in before.processes else before.epoch
+        self.post(TimerFired(key, epoch - older), at_once=True)
+        assert self.kernel.supervisor == before
+
+    # ------------------------------------------------------------ the end
+
+    def teardown(self) -> None:
+        if not hasattr(self, "kernel"):
+            return
+        self.kernel.settle()
+        if self.kernel.ending_since is None:
+            self.time_passes_in_peace()
+        if self.kernel.ending_since is None:
+            self.everyone_is_where_his_options_say()
+            self.kernel.tell(SignalReceived(TERM))
+        while self.kernel.exit_code is None:
+            assert self.kernel.armed, "the container will never end"
+            self.kernel.fire()
+        assert self.kernel.ending_since is not None
+        took_s = self.kernel.exited_at - self.kernel.ending_since
+        assert took_s <= self.plan.shutdown_timeout_s + 0.5 + 1e-6, f"the end took {took_s} s"
+        assert self.kernel.exit_code == self.kernel.code_due
+
+    def time_passes_in_peace(self) -> None:
+        """Nobody dies of itself and nobody asks for anything, until nobody waits."""
+        for _ in range(500):
+            for pid in _hanging(self.kernel):
+                self.kernel.executes(pid)
+            for pid in _slow(self.kernel):
+                self.kernel.let_go(pid)
+            self.kernel.settle()
+            held = [
+                process
+                for process in self.kernel.supervisor.processes.values()
+                if process.state == State.STOPPING and self.kernel.instances.get(process.pid)
+            ]
+            for process in held:  # not even SIGKILL: the kernel lets go of it at last
+                if process.killed:
+                    self.kernel.end(process.pid, killed(KILL))
+            self.kernel.settle()
+            if self.kernel.is_settled() or self.kernel.ending_since is not None:
+                return
+            self.kernel.fire()
+        raise AssertionError("it never comes to rest")
+
+    def everyone_is_where_his_options_say(self) -> None:
+        supervisor = self.kernel.supervisor
+        assert supervisor.phase == Phase.UP
+        for key, process in supervisor.processes.items():
+            live = [pid for pid, each in self.kernel.instances.items() if each.key == key]
+            assert live == ([process.pid] if process.pid else [])
+            if process.state == State.UNKNOWN:
+                continue
+            if process.wanted == Wanted.UP:
+                assert process.state == State.RUNNING
+                assert self.kernel.instances[process.pid].executed
+            else:
+                assert not process.pid
+                assert process.state in (State.STOPPED, State.EXITED, State.FATAL)
+            if process.state == State.EXITED:
+                assert not _comes_back(process)
+            if process.state == State.FATAL:
+                assert process.spawnerr
+                assert process.failures == 0
+            if key in supervisor.waiting:
+                assert not all(
+                    _has_come_up(supervisor.processes[earlier]) for earlier in process.spec.after
+                )
+
+
+def _slow(kernel: Kernel) -> list[int]:
+    return [pid for pid, instance in kernel.instances.items() if instance.ends_with is not None]
+
+
+def _hanging(kernel: Kernel) -> list[int]:
+    return [pid for pid, instance in kernel.instances.items() if not instance.executed]
+
+
+def _crowded(kernel: Kernel) -> list[int]:
+    return [number for number, group in kernel.groups.items() if group.members]
+
+
+def _comes_back(process: Process) -> bool:
+    """Whether a RUNNING process that ended like this is started again, in our own words."""
+    assert process.status is not None
+    expected = process.status.signal is None and process.status.code in process.spec.exitcodes
+    return {NEVER: False, UNEXPECTED: not expected, ALWAYS: True}[process.spec.autorestart]
+
+
+def _has_come_up(process: Process) -> bool:
+    if process.state == State.EXITED and process.status is not None:
+        return process.status.signal is None and process.status.code in process.spec.exitcodes
+    return process.state == State.RUNNING
+
+
+TestWholeLives = WholeLives.TestCase
+TestWholeLives.settings = settings(
+    max_examples=120,
+    stateful_step_count=40,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
