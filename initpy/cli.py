@@ -60,7 +60,10 @@ def _run(path: str, mask: tuple[int, ...]) -> NoReturn:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.config is not None:
+        parser.error("-c FILE runs FILE, and goes with nothing else")
     from initpy.config import check  # noqa: PLC0415
 
     if options.schema:

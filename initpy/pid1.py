@@ -168,6 +168,9 @@ class Pid1:
                 self._state, effects = step(self._state, fact, time.monotonic())
             except Exception as exc:
                 self._log.line("CRIT", f"cannot take {type(fact).__name__}, going on: {exc!r}")
+                if isinstance(fact, PlanReady):  # without a plan there is nothing to go on with
+                    reason = "the plan that the config helper sent makes no sense"
+                    self._facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
                 continue
             for effect in effects:
                 try:

@@ -1,5 +1,5 @@
 # Greets, waits for ten seconds, and ends. Asked to stop, it takes its leave first.
-trap 'echo "greeter: goodbye, $NAME"; kill "$nap"; exit 0' INT
+trap 'echo "greeter: told to stop, goodbye"; kill "$nap"; exit 0' HUP
 echo "greeter: hello, $NAME, I am process $$"
 sleep 10 &
 nap=$!

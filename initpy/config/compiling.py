@@ -53,6 +53,7 @@ class Compiler:
         self._bytes = 0
         self._groups = self._read_groups()
         self._group_of = {name: group for group in self._groups for name in group.programs}
+        self._members_of = {group.name: group.programs for group in self._groups}
 
     def plan(self) -> Plan:
         """The plan; of use only if there was no problem."""
@@ -124,19 +125,18 @@ class Compiler:
 
     def _earlier(self, name: str, place: Place, block: Block) -> tuple[str, ...]:
         """The programs that a name in a program's `after` stands for."""
-        groups = {group.name: group.programs for group in self._groups}
         if name == block.name:
             place.problem("a program cannot come after itself")
             return ()
         if name in self._programs:
             names: tuple[str, ...] = (name,)
-        elif block.name in groups.get(name, ()):
+        elif block.name in self._members_of.get(name, ()):
             place.problem(f"a program cannot come after its own group {shown(name)}")
             return ()
-        elif name in groups:
-            names = groups[name]
+        elif name in self._members_of:
+            names = self._members_of[name]
         else:
-            known = nearest(name, (*self._programs, *groups))
+            known = nearest(name, (*self._programs, *self._members_of))
             place.problem(f"no program or group {shown(name)}{known}")
             return ()
         for other in names:
@@ -291,15 +291,14 @@ class Compiler:
             return ()
         if target in self._programs:
             return keys[target]
-        for group in self._groups:
-            if group.name == target:
-                return tuple([key for name in group.programs for key in keys[name]])
+        if target in self._members_of:
+            return tuple([key for name in self._members_of[target] for key in keys[name]])
         found = [target] if target in self._places else self._keys_by_name.get(target, [])
         if len(found) > 1:
             place.problem(f"expected one of {', '.join(found)}, not {shown(target)}")
         elif not found and self._has_all_names:
-            names = (*self._programs, *[group.name for group in self._groups])
-            known = nearest(target, (*names, *self._places, *self._keys_by_name))
+            names = (*self._programs, *self._members_of, *self._places, *self._keys_by_name)
+            known = nearest(target, names)
             place.problem(f"no program, group or process {shown(target)}{known}")
         return tuple(found)
 

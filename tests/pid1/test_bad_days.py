@@ -127,6 +127,12 @@ HANGS = "import time; time.sleep(60)"
         ("os.write(fd, b'no plan at all')", 1, "died (exit status 0)"),
         ("os.write(fd, bytes(4096))", 1, "the config helper sends nonsense"),
         ("os.write(fd, b'\\xff' * 4096)", 1, "the config helper sends nonsense"),
+        (
+            "from initpy import plan, wire; s = plan.ProcessSpec('a', 'a', 'a', 'a', (), (),"
+            " after=('nobody',)); os.write(fd, wire.frame(plan.Plan((s,))))",
+            1,
+            "the plan that the config helper sent makes no sense",
+        ),
         ("os._exit(2)", 2, "the configuration cannot be used"),
     ],
 )

@@ -1,0 +1,94 @@
+"""The command line: what is asked for goes to stdout with 0, misuse to stderr with 2."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from initpy import __version__
+from tests.support import REPO
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def initpy(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "initpy", *arguments],
+        cwd=REPO,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env={**os.environ, "COLUMNS": "100"},
+    )
+
+
+def test_the_version() -> None:
+    ran = initpy("--version")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, f"initpy {__version__}\n", "")
+
+
+HELP = """\
+usage: initpy [-c FILE]          run the programs of FILE (/etc/initpy.toml)
+       initpy check FILE        say what is wrong with FILE, and run nothing
+       initpy check --schema    print a JSON Schema of the file, for editors
+
+The init that runs as PID 1 in a container and supervises the programs in it.
+"""
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_that_was_asked_for(option: str) -> None:
+    ran = initpy(option)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith(HELP)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-c"],
+        ["--config"],
+        ["--no-such-option"],
+        ["no-such-command"],
+        ["check"],
+        ["check", "a", "b"],
+        ["check", "a", "--schema"],
+        ["-c", "a.toml", "-c", "b.toml"],
+        ["-c", "a.toml", "check", "b.toml"],
+        ["-c", "a.toml", "surplus"],
+        ["--conf", "a.toml"],
+    ],
+)
+def test_misuse(arguments: list[str]) -> None:
+    ran = initpy(*arguments)
+    assert ran.returncode == 2
+    assert ran.stdout == ""
+    assert ran.stderr.startswith("usage: initpy")
+    assert "error: " in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_check(tmp_path: Path) -> None:
+    path = tmp_path / "initpy.toml"
+    path.write_text("[program.web]\ncommand = 'true'\n")
+    ran = initpy("check", str(path))
+    assert (ran.returncode, ran.stderr) == (0, "")
+    path.write_text("[program.web]\ncommand = 'true'\nstartsecs = -1\nkritical = true\n")
+    ran = initpy("check", str(path))
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert f"{path}:3: program.web.startsecs" in ran.stderr
+    assert f"{path}:4: program.web.kritical: unknown key; did you mean critical?" in ran.stderr
+
+
+def test_the_default_file_is_named_when_it_is_missing() -> None:
+    if os.path.exists("/etc/initpy.toml"):
+        pytest.fail("this machine has an /etc/initpy.toml, which the test must not run")
+    ran = initpy()
+    assert ran.returncode == 2
+    assert "/etc/initpy.toml" in ran.stderr
