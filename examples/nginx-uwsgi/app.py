@@ -9,7 +9,8 @@ from urllib.parse import parse_qs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from wsgiref.types import StartResponse, WSGIEnvironment
+    
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 MAX_SECONDS = 60.0
 
@@ -42,6 +43,7 @@ def slow(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[by
 
     def body() -> Iterator[bytes]:
         yield halves[0]
+        print(f"slow: {seconds:g} seconds to go", file=environ["wsgi.errors"], flush=True)
         time.sleep(seconds)
         yield halves[1]
 

@@ -191,7 +191,7 @@ def step(process: Process, event: Value, now: float) -> Step:
         case State.UNKNOWN, Exited(pid=pid, status=status) if pid == process.pid:
             if process.wanted == Wanted.UP:
                 return _exit(process, status, now)
-            return _stopped(replace(process, pid=0, status=status), now)
+            return _enter(process, State.STOPPED, now, None, pid=0, status=status)
         case State.STOPPING, TimerFired():
             return _escalate_stop(process, now)
         case ((State.STARTING | State.RUNNING | State.STOPPING), KillFailed(pid=pid)) if (

@@ -116,6 +116,8 @@ class Supervisor(Value):
 
 def step(supervisor: Supervisor, event: Value, now: float) -> tuple[Supervisor, tuple[Value, ...]]:
     """The supervisor after `event`, and what is to be done about it. Total, as `process.step`."""
+    if supervisor.phase == Phase.OVER:
+        return supervisor, ()
     turn = _Turn(supervisor, now)
     turn.take(event)
     turn.settle()
@@ -153,7 +155,7 @@ class _Turn:
             case SignalReceived(signum=signum):
                 self.signal(signum)
             case CatchersFound(send=send, found=found):
-                self.forward(send, [key for key, pid in found if self.pid_of(key) == pid])
+                self.forward(send, [key for key, pid in found if pid and self.pid_of(key) == pid])
             case PlanReady(plan=plan) if self.supervisor.phase == Phase.BOOT:
                 self.boot(plan)
             case PlanRefused(code=code, reason=reason) if self.supervisor.phase == Phase.BOOT:
@@ -404,7 +406,9 @@ class _Turn:
             key = process.spec.key
             longest_s = max(longest_s, min(within_s, process.spec.stopwaitsecs))
             self.tell(key, Stop(key, within_s=within_s, for_good=True))
-        self.set_timer(self.now + longest_s + REST_S)
+        kill_at = self.now + longest_s
+        # SIGKILL needs a moment to work, but the many tiers' moments must not add up.
+        self.set_timer(max(kill_at, min(kill_at + REST_S, self.supervisor.end_at)))
 
     def tier_time_s(self, tier: int) -> float:
         """Seconds that the processes of a tier have at most, from now to SIGKILL.
@@ -502,7 +506,7 @@ def _is_between_instances(process: Process) -> bool:
 
 
 def _is_held_by_operator(process: Process) -> bool:
-    return process.state == State.STOPPED and process.by_operator
+    return process.state in (State.STOPPED, State.FATAL) and process.by_operator
 
 
 def _lets_others_start(process: Process) -> bool:

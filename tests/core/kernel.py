@@ -349,7 +349,8 @@ class Kernel:
         for pid, instance in self.instances.items():
             process = self.supervisor.processes[instance.key]
             if key in process.spec.after and process.state != State.UNKNOWN:
-                assert process.killed, f"{key} is stopped before {instance.key} ({pid})"
+                out_of_time = process.due_at is not None and process.due_at <= self.now
+                assert process.killed or out_of_time, f"{key} stops before {instance.key} ({pid})"
 
     def _check_timers(self) -> None:
         for key, process in self.supervisor.processes.items():

@@ -17,6 +17,7 @@ from initpy.core.messages import (
     Exit,
     Exited,
     FindCatchers,
+    GroupGone,
     Kill,
     KillGroup,
     KillRest,
@@ -36,7 +37,7 @@ from initpy.core.messages import (
 from initpy.core.states import State
 from initpy.core.supervisor import Phase, Supervisor, step
 from initpy.plan import ALWAYS, FORWARD, IGNORE, NEVER, SignalRule
-from tests.core.kernel import DEAF, HANGS, UNDYING, Fate, Kernel, answer_catchers
+from tests.core.kernel import DEAF, HANGS, UNDYING, Fate, Group, Kernel, answer_catchers
 from tests.core.specs import (
     CONT,
     HUP,
@@ -313,8 +314,9 @@ def test_a_0_that_exitcodes_does_not_have_is_a_1() -> None:
 
 def test_a_program_that_cannot_be_forked_is_126_and_its_dependents_too() -> None:
     kernel = Kernel(
-        plan(spec("db", startretries=0, critical=False), spec("web", after=("db",))),
+        plan(spec("db", startretries=0, critical=False), spec("web", after=("db",)), spec("side")),
         Fate(spawn_fails="Too many processes in process table to spawn 'db'"),
+        Fate(),
     )
     assert kernel.exit_code == 126
     assert "'web' entered FATAL state: 'db', which it comes after" in kernel.lines()[-1]
@@ -735,7 +737,7 @@ def test_survivors_at_the_end_are_ended_within_the_same_deadline() -> None:
 
 def test_the_rest_gets_term_then_kill_and_the_end_comes_when_nobody_is_left() -> None:
     kernel = Kernel(plan(quick("a")))
-    kernel.groups[5] = kernel.groups[8].__class__([DEAF])  # an orphan that nobody knows
+    kernel.groups[5] = Group([DEAF])  # an orphan that nobody knows
     effects = kernel.tell(SignalReceived(TERM))
     assert only(KillRest, effects) == [KillRest(TERM)]
     assert kernel.exit_code is None
@@ -747,7 +749,7 @@ def test_the_rest_gets_term_then_kill_and_the_end_comes_when_nobody_is_left() ->
 
 def test_a_rest_that_not_even_sigkill_ends_is_left_to_the_kernel_at_the_end_of_the_budget() -> None:
     kernel = Kernel(plan(quick("a")))
-    kernel.groups[5] = kernel.groups[8].__class__([UNDYING])
+    kernel.groups[5] = Group([UNDYING])
     kernel.tell(SignalReceived(TERM))
     assert end_of(kernel) == 9.0
     assert "not even SIGKILL has ended everything: leaving it to the kernel" in kernel.lines()
@@ -829,7 +831,7 @@ def test_one_that_may_not_be_signalled_is_left_to_the_rest_and_not_started_again
     kernel = Kernel(plan(quick("a"), quick("b")), Fate(untouchable=True), Fate())
     kernel.tell(Signal("a", USR1))
     assert kernel.state("a") == State.UNKNOWN
-    kernel.groups[5] = kernel.groups[8].__class__([UNDYING])
+    kernel.groups[5] = Group([UNDYING])
     kernel.tell(SignalReceived(TERM))
     assert only(KillRest, kernel.done)
     kernel.dies("a", exited(1))
@@ -858,8 +860,8 @@ def test_nothing_happens_after_the_end() -> None:
 # ---------------------------------------------------------------- many
 
 
-def test_a_chain_of_1000_programs_comes_up_one_by_one_and_goes_down_in_reverse() -> None:
-    keys = [f"p{number}" for number in range(200)]
+def test_a_long_chain_comes_up_one_by_one_and_goes_down_in_reverse() -> None:
+    keys = [f"p{number}" for number in range(150)]
     chain = [quick(key, after=tuple(keys[:number][-1:])) for number, key in enumerate(keys)]
     kernel = Kernel(plan(*chain))
     assert spawned(kernel.done) == keys
@@ -889,6 +891,26 @@ def test_a_chain_of_1000_falls_down_as_a_whole_without_recursion() -> None:
     assert only(KillRest, effects) == [KillRest(TERM)]
     assert supervisor.cause is not None
     assert supervisor.cause.code == 3
+
+
+def test_a_chain_of_1000_goes_down_in_reverse_without_recursion() -> None:
+    keys = [f"p{number}" for number in range(1000)]
+    chain = [
+        quick(key, after=tuple(keys[:number][-1:]), stopwaitsecs=5.0)
+        for number, key in enumerate(keys)
+    ]
+    supervisor, _ = drive(Supervisor(), PlanReady(plan(*chain)))
+    for number, key in enumerate(keys):
+        supervisor, effects = drive(supervisor, Spawned(key, 8 + number), Executed(key, 8 + number))
+    assert {process.state for process in supervisor.processes.values()} == {State.RUNNING}
+    supervisor, effects = drive(supervisor, SignalReceived(TERM))
+    order = stopped(effects)
+    for number, key in reversed(list(enumerate(keys))):
+        supervisor, _ = drive(supervisor, Exited(key, 8 + number, exited(0)))
+        supervisor, effects = drive(supervisor, GroupGone(key, 8 + number))
+        order += stopped(effects)
+    assert order == keys[::-1]
+    assert only(KillRest, effects) == [KillRest(TERM)]
 
 
 def test_1000_programs_of_one_tier_start_together_and_stop_together() -> None:
