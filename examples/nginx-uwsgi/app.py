@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    
+
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 MAX_SECONDS = 60.0

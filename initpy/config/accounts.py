@@ -51,8 +51,9 @@ def credentials(user: str | int | None, group: str | int | None, own: Credential
         return _no_user(user, f"Can't find username '{user}'")
     home: tuple[tuple[str, str], ...] = ()
     if entry is not None:
-        name = entry.pw_name
-        home = (("HOME", entry.pw_dir), ("USER", name), ("LOGNAME", name))
+        home = _home(entry.pw_name, entry.pw_dir)
+    elif uid != own.uid:  # those of initpy's own user would be wrong; / is what Docker takes
+        home = _home(str(uid), "/")
     gid = None if group is None else _gid(group)
     if group is not None and gid is None:
         return _no_group(group, f"Can't find group '{group}'", home)
@@ -71,10 +72,15 @@ def credentials(user: str | int | None, group: str | int | None, own: Credential
     elif gid is not None:
         groups = (gid,)
     else:
-        return _no_user(user, f"uid {uid} is not in /etc/passwd, so its `group` has to be named")
+        reason = f"uid {uid} is not in /etc/passwd, so its `group` has to be named"
+        return _no_user(user, reason, home)
     if (uid, gid, groups) == (own.uid, own.gid, own.groups):
         return Credentials(environment=home)
     return Credentials(uid, gid, groups, environment=home)
+
+
+def _home(name: str, directory: str) -> tuple[tuple[str, str], ...]:
+    return (("HOME", directory), ("USER", name), ("LOGNAME", name))
 
 
 def _with_group(group: str | int | None, own: Credentials) -> Credentials:

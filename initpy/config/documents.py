@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 
 from initpy.config import toml
 from initpy.config.problems import Problem
@@ -72,7 +71,7 @@ def read_document(file: str, report: Report) -> Document | None:
         refuse("cannot read it: larger than 1 MB")
         return None
     try:
-        text = raw.decode().replace("\r\n", "\n")
+        text = raw.decode()
     except UnicodeDecodeError as exc:
         line = raw.count(b"\n", 0, exc.start) + 1
         refuse(f"not UTF-8: byte 0x{raw[exc.start]:02x} at offset {exc.start}", line)
@@ -95,9 +94,6 @@ def _read(file: str) -> bytes:
     """
     fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
-        status = os.fstat(fd)
-        if stat.S_ISREG(status.st_mode) and status.st_size > MAX_FILE_BYTES:
-            return bytes(MAX_FILE_BYTES + 1)
         os.set_blocking(fd, True)
         parts = []
         left = MAX_FILE_BYTES + 1

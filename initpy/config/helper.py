@@ -5,14 +5,10 @@ from __future__ import annotations
 import os
 
 from initpy.config.loading import load
-from initpy.config.problems import ConfigError
+from initpy.config.problems import ConfigError, escaped, say
 from initpy.wire import WireError, frame
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from initpy.config.problems import Problem
+STDERR = 2
 
 SENT, FAILED, REFUSED = 0, 1, 2
 """Exit codes: the plan is sent; a fault of ours; the file cannot be used."""
@@ -25,31 +21,17 @@ def send_plan(path: str, fd: int) -> int:
     """
     try:
         loaded = load(path)
-        _say(loaded.warnings)
         message = frame(loaded.plan)
     except ConfigError as exc:
-        _say(exc.problems)
+        say(STDERR, (*exc.warnings, *exc.problems))
         return REFUSED
     except WireError as exc:
-        _write(2, f"{path}: too much for one container: {exc}\n".encode(errors="replace"))
+        say(STDERR, [escaped(f"{path}: too much for one container: {exc}")])
         return REFUSED
-    except Exception as exc:
-        _write(
-            2, f"{path}: cannot be read, by a fault of initpy: {exc!r}\n".encode("ascii", "replace")
-        )
+    except Exception as exc:  # a bug of ours; still no traceback for who has only asked
+        say(STDERR, [escaped(f"{path}: cannot be read, by a fault of initpy: {exc!r}")])
         return FAILED
-    _write(fd, message)
+    say(STDERR, loaded.warnings)
+    while message:
+        message = message[os.write(fd, message) :]
     return SENT
-
-
-def _say(problems: Iterable[Problem]) -> None:
-    _write(2, "".join([f"{problem}\n" for problem in problems]).encode(errors="replace"))
-
-
-def _write(fd: int, message: bytes) -> None:
-    """Write all of it; who has stopped listening misses it."""
-    try:
-        while message:
-            message = message[os.write(fd, message) :]
-    except OSError:
-        return

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import select
 
 from initpy.config.toml import FloatText
 from initpy.core.values import Value
@@ -57,13 +59,12 @@ class Report:
         self._found: dict[Problem, None] = {}
         self._files: dict[str, int] = {}
         self.failures = 0
-        """How many of them are no warnings."""
+        """How often a problem was reported, warnings apart: more than before, if one has been."""
 
     def add(self, problem: Problem) -> None:
         self.reading(problem.file)
-        if problem not in self._found:
-            self._found[problem] = None
-            self.failures += not problem.is_warning
+        self._found[problem] = None
+        self.failures += not problem.is_warning
 
     def reading(self, file: str) -> None:
         """Problems are sorted by the order in which the files were read."""
@@ -163,3 +164,19 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
     found = difflib.get_close_matches(name[:200], list(known), n=1)
     return f"; did you mean {escaped(found[0])}?" if found else ""
+
+
+def say(fd: int, lines: Iterable[object]) -> None:
+    """Write lines; when nobody reads them any more, or the disk is full, that is not our failure.
+
+    It is UTF-8 whatever the locale, and straight to the file descriptor: sys.stdout may be closed,
+    ASCII, or keep a rest that fails when Python exits.
+    """
+    rest = "".join([f"{line}\n" for line in lines]).encode("utf-8", "backslashreplace")
+    while rest:
+        try:
+            rest = rest[os.write(fd, rest) :]
+        except BlockingIOError:
+            select.select([], [fd], [])
+        except OSError:
+            return

@@ -86,7 +86,8 @@ INIT = Section(
         Setting(
             "exit_code_from",
             Text("the name of a program"),
-            "The program whose exit code becomes the container's, instead of the culprit's.",
+            "The program whose exit code becomes the container's, instead of the culprit's. The "
+            "container ends when this program has ended by itself and is not restarted.",
         ),
         Setting("signals", SignalTable(), "What a signal does: see `[init.signals]`."),
     ),
@@ -139,7 +140,8 @@ PROGRAM = Section(
         Setting(
             "priority",
             Whole(),
-            "Programs start in ascending order of this, and then of their names.",
+            "Programs start in ascending order of this, and then of their names; those of a "
+            "`[group.NAME]` where the group does, in its order.",
             999,
         ),
         Setting(

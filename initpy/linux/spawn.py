@@ -134,7 +134,8 @@ def _become(
         posix.closerange(write_fd + 1, 2**31 - 1)
         if spec.gid != -1:
             reason = f"couldn't setgid to {spec.gid}"
-            posix.setgroups(spec.groups)
+            if spec.groups:
+                posix.setgroups(spec.groups)
             posix.setgid(spec.gid)
         if spec.uid != -1:
             reason = f"couldn't setuid to {spec.uid}"

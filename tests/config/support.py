@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,3 +70,15 @@ def unprivileged() -> Iterator[None]:
         yield
     finally:
         os.seteuid(uid)
+
+
+@contextmanager
+def at_most(size_bytes: int) -> Iterator[None]:
+    """Fails if what is inside has needed more memory at any time."""
+    tracemalloc.start()
+    try:
+        yield
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes <= size_bytes

@@ -71,7 +71,10 @@ def test_a_group_alone_changes_only_the_gid() -> None:
 
 def test_a_number_that_no_user_has_needs_a_group() -> None:
     assert credentials(FREE, NOBODY.pw_gid, ROOT) == Credentials(
-        FREE, NOBODY.pw_gid, (NOBODY.pw_gid,)
+        FREE,
+        NOBODY.pw_gid,
+        (NOBODY.pw_gid,),
+        environment=(("HOME", "/"), ("USER", str(FREE)), ("LOGNAME", str(FREE))),
     )
     assert credentials(FREE, None, ROOT).unspawnable == (
         f"couldn't setuid to {FREE}: uid {FREE} is not in /etc/passwd, so its `group` has to be "

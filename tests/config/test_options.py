@@ -8,7 +8,7 @@ import pytest
 
 from initpy import wire
 from initpy.plan import ALWAYS, NEVER, UNEXPECTED, Plan, ProcessSpec, SignalRule
-from tests.config.support import ENVIRON, WEB, plan_of, problem_of, problems_of, web
+from tests.config.support import ENVIRON, WEB, at_most, plan_of, problem_of, problems_of, web
 
 SUPERVISOR = (
     (b"SUPERVISOR_ENABLED", b"1"),
@@ -398,7 +398,8 @@ def test_a_plan_too_large_to_send_is_a_problem_and_not_a_crash() -> None:
         '[program.a]\ncommand = ["a", "${BIG}", "${BIG}"]\nnumprocs = 1000\n'
         'process_name = "%(process_num)d"'
     )
-    problem = problem_of(text, {"BIG": "x" * 100_000})
+    with at_most(80 * 1024 * 1024):
+        problem = problem_of(text, {"BIG": "x" * 100_000})
     assert problem == "initpy.toml: all processes together take more than 33554432 bytes"
 
 

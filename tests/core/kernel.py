@@ -39,6 +39,7 @@ from initpy.core.messages import (
 from initpy.core.process import is_waiting
 from initpy.core.states import ExitStatus, State, Wanted
 from initpy.core.supervisor import OWN_TIMER, Phase, Supervisor, step
+from initpy.plan import ALWAYS, NEVER, UNEXPECTED
 from tests.core.specs import CONT, KILL, TERM, exited, killed
 
 if TYPE_CHECKING:
@@ -211,6 +212,10 @@ class Kernel:
     def lines(self) -> list[str]:
         return [effect.text for effect in self.done if isinstance(effect, Log)]
 
+    def lives(self) -> bool:
+        """PID 1 has not exited."""
+        return self.exit_code is None
+
     def is_settled(self) -> bool:
         return not any(is_waiting(process) for process in self.supervisor.processes.values())
 
@@ -221,7 +226,7 @@ class Kernel:
         if isinstance(event, Exited):
             self.buried.add(event.pid)
         self.supervisor, effects = step(self.supervisor, event, self.now)
-        self._watch(before, event, effects)
+        self._watch(event, effects)
         for effect in effects:
             self.done.append(effect)
             self._carry_out(effect, event, before)
@@ -230,7 +235,7 @@ class Kernel:
     def _carry_out(self, effect: Value, event: Value, before: Supervisor) -> None:
         match effect:
             case Spawn(key=key):
-                self._check_spawn(key, event, before)
+                self._check_spawn(key, before)
                 self._spawn(key)
             case Kill(key=key, pid=pid, signum=signum):
                 assert pid not in self.buried, f"{effect} to a pid that was reaped"
@@ -327,7 +332,7 @@ class Kernel:
 
     # ------------------------------------------------------------ what must hold
 
-    def _check_spawn(self, key: str, event: Value, before: Supervisor) -> None:
+    def _check_spawn(self, key: str, before: Supervisor) -> None:
         live = [pid for pid, instance in self.instances.items() if instance.key == key]
         assert not live, f"{key} is spawned while {live} lives"
         assert before.phase in (Phase.BOOT, Phase.UP), f"{key} is spawned while the container ends"
@@ -363,7 +368,7 @@ class Kernel:
         fired = self.queue.count(TimerFired(key, epoch))
         return fired + int(key in self.armed and self.armed[key][1] == epoch)
 
-    def _watch(self, before: Supervisor, event: Value, effects: tuple[Value, ...]) -> None:
+    def _watch(self, event: Value, effects: tuple[Value, ...]) -> None:
         """Keep the books from which the exit code and the start order are judged."""
         if isinstance(event, Start):
             self.touched.add(event.key)
@@ -371,6 +376,7 @@ class Kernel:
         for effect in effects:
             if isinstance(effect, Notice):
                 process = effect.process
+                _check_options(process)
                 if process.state == State.RUNNING:
                     self.ever_running.add(process.spec.key)
                 if self.ending_since is None and _is_a_failure(process):
@@ -386,6 +392,21 @@ class Kernel:
 
 def _ends(kind: str, signum: int) -> bool:
     return kind != UNDYING and (signum == KILL or (kind == MEEK and signum == TERM))
+
+
+def _check_options(process: Process) -> None:
+    """A process that has ended or failed is where its options say, in our own words for them."""
+    spec, status = process.spec, process.status
+    if process.state == State.EXITED:
+        assert status is not None
+        expected = status.signal is None and status.code in spec.exitcodes
+        comes_back = {NEVER: False, UNEXPECTED: not expected, ALWAYS: True}[spec.autorestart]
+        assert (process.wanted == Wanted.UP) == comes_back, process
+    elif process.state == State.BACKOFF:
+        assert 1 <= process.failures <= spec.startretries + 1
+        delay_s = process.failures if process.failures <= spec.startretries else None
+        assert (process.due_at is None) == (delay_s is None), process
+        assert process.spawnerr
 
 
 def _is_a_failure(process: Process) -> bool:

@@ -294,9 +294,7 @@ UNKNOWN, unwanted           | -        | -        | -             | STOPPED  | S
 
 def table(text: str) -> list[tuple[str, str, str]]:
     """(row, column, cell) of each cell."""
-    head, *rows = [
-        [word.strip() for word in row.split("|")] for row in text.strip().splitlines()
-    ]
+    head, *rows = [[word.strip() for word in row.split("|")] for row in text.strip().splitlines()]
     return [
         (name, column, value)
         for name, *values in rows

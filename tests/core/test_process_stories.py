@@ -409,9 +409,7 @@ def test_who_is_deaf_gets_sigkill_after_stopwaitsecs_again_and_again() -> None:
         assert process.due_at == now
         process, effects = run(process, (now, timer(process)))
         assert without_timers(effects) == [KillGroup("web", PID, KILL)]
-        assert words(effects) == [
-            "killing 'web' (8) with SIGKILL: it did not stop in time"
-        ]
+        assert words(effects) == ["killing 'web' (8) with SIGKILL: it did not stop in time"]
     assert process.state == State.STOPPING  # only the kernel says that it is dead
     process, effects = ends(process, 14.5, killed(KILL))
     assert words(effects) == ["stopped: web (terminated by SIGKILL)"]
@@ -464,7 +462,7 @@ def test_a_stop_in_starting_stops_it_and_keeps_the_failures() -> None:
         (1.5, Stop("web")),
     )
     assert process.state == State.STOPPING
-    process, effects = ends(process, 1.6, exited(0))
+    process, _ = ends(process, 1.6, exited(0))
     assert (process.state, process.failures) == (State.STOPPED, 1)
 
 
@@ -668,9 +666,7 @@ def test_a_signal_that_the_kernel_refuses_makes_it_unknown(asked: bool) -> None:
         process, _ = run(process, (9.0, Stop("web")))
     process, effects = run(process, (9.0, KillFailed("web", PID, 1)))
     assert (process.state, process.pid) == (State.UNKNOWN, PID)
-    assert words(effects) == [
-        "web entered UNKNOWN state: the kernel refused to signal pid 8"
-    ]
+    assert words(effects) == ["web entered UNKNOWN state: the kernel refused to signal pid 8"]
     assert process.due_at is None
 
 
