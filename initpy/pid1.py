@@ -59,6 +59,9 @@ if TYPE_CHECKING:
 
 SIGTERM, SIGKILL, SIGCONT = 15, 9, 18
 
+MAX_WAIT_S = 86400.0
+"""epoll counts milliseconds in 31 bits, 24 days; a timer may be set for longer."""
+
 READ_BYTES = 65536
 CLOSED = -1
 MAX_SWEEPS = 20
@@ -99,6 +102,7 @@ class Pid1:
         `mask` is what `signals.block_all` returned when the program began.
         """
         syscalls.open_standard_fds()
+        syscalls.keep_inherited_fds_to_ourselves()
         self._signals = Signals(mask)
         self._state = Supervisor()
         self._facts: list[Value] = []
@@ -129,7 +133,7 @@ class Pid1:
     def run(self) -> int:
         """Live until the core says `Exit`; returns the exit code."""
         while self._exit_code is None:
-            self._turn()
+            self._call(self._turn)
         self._log.flush_before_exit(LAST_LINES_S)
         return self._exit_code
 
@@ -147,18 +151,20 @@ class Pid1:
         self._watch_log()
 
     def _call(self, callback: Callable[[], None]) -> None:
-        """Run one callback; a bug in it costs what it was about to do, never PID 1."""
+        """Run a part of the loop; a bug in it costs what it was about to do, never PID 1."""
         try:
             callback()
         except Exception as exc:
-            self._log.line("CRIT", f"cannot see to a file descriptor, going on: {exc!r}")
+            self._log.line("CRIT", f"a fault of initpy, going on: {exc!r}")
 
     def _wait_s(self) -> float:
         """Seconds until the first timer; -1: for ever."""
         if self._facts:
             return 0.0
         due_at = self._timers.next_due_at()
-        return -1.0 if due_at is None else max(0.0, due_at - time.monotonic())
+        if due_at is None:
+            return -1.0
+        return min(max(0.0, due_at - time.monotonic()), MAX_WAIT_S)
 
     def _settle(self) -> None:
         """Give the facts to the core and carry out its effects, until there are no more facts."""

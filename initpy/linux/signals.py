@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 else:
     import _signal
 
-SIGKILL, SIGCHLD, SIGSTOP, SIGTTIN, SIGTTOU = 9, 17, 19, 21, 22
+SIGQUIT, SIGKILL, SIGCHLD, SIGSTOP, SIGTTIN, SIGTTOU = 3, 9, 17, 19, 21, 22
 FROM_THE_KERNEL = (4, 7, 8, 11)
 """ILL, BUS, FPE and SEGV keep their default action: a handler that returns from a real one would
 run the faulty instruction again, for ever."""
@@ -25,8 +25,8 @@ IGNORED_BY_PYTHON = (13, 25)
 """PIPE and XFSZ, which CPython ignores from its start. What they were before, only a C main can
 know; programs get the default, as nearly every parent leaves it."""
 
-ALL = tuple([signum for signum in range(1, 65) if signum not in (32, 33)])
-"""32 and 33 belong to the C library."""
+ALL = tuple(sorted([int(signum) for signum in _signal.valid_signals()]))
+"""Without those that belong to the C library: 32 and 33 in glibc, 34 too in musl."""
 
 
 class Inherited(Value):
@@ -79,7 +79,10 @@ class Signals:
         self._flags[signum] = 1
 
     def take(self) -> list[int]:
-        """The signals that have come since the last call, each once, in the order of numbers."""
+        """The signals that have come since the last call, each once.
+
+        Which came first cannot be known. QUIT is last, for after another signal it says more.
+        """
         try:
             while len(posix.read(self.fd, 4096)) == 4096:
                 pass
@@ -91,7 +94,7 @@ class Signals:
             self._flags[signum] = 0  # before it is acted on: a second one must not be lost
             taken.append(signum)
             signum = self._flags.find(1, signum + 1)
-        return taken
+        return sorted(taken, key=SIGQUIT.__eq__)
 
 
 def restore_in_child(inherited: Inherited) -> None:

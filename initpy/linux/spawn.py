@@ -130,8 +130,6 @@ def _become(
         restore_in_child(inherited)
         posix.setsid()
         posix.dup2(stdin_fd, 0)
-        posix.closerange(3, write_fd)
-        posix.closerange(write_fd + 1, 2**31 - 1)
         if spec.gid != -1:
             reason = f"couldn't setgid to {spec.gid}"
             if spec.groups:

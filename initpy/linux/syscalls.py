@@ -41,6 +41,24 @@ def open_standard_fds() -> None:
     posix.close(fd)
 
 
+def keep_inherited_fds_to_ourselves() -> None:
+    """Have exec close every fd above 2 that we were started with; our own are so from birth.
+
+    Once, at the start: to close them in each child would take one syscall for each possible number
+    where there is no close_range (musl, older kernels and C libraries).
+    """
+    try:
+        fds = [int(name) for name in posix.listdir("/proc/self/fd")]
+    except OSError:  # no /proc: the numbers that a shell or a container engine would use
+        fds = list(range(1024))
+    for fd in fds:
+        if fd > 2:
+            try:
+                posix.set_inheritable(fd, False)
+            except OSError:  # not open (any more)
+                continue
+
+
 def open_null() -> int:
     """/dev/null for reading and writing; where there is none, a pipe that nobody writes to."""
     try:

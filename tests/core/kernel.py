@@ -248,6 +248,7 @@ class Kernel:
                     self._signal(pid, signum)
             case KillGroup(key=key, group=group, signum=signum):
                 assert group > 1, effect
+                assert group not in self.instances or self.state(key) == State.STOPPING, effect
                 self._check_stop_order(key, signum, event)
                 self._signal_group(key, group, signum)
             case SetTimer(key=key, due_at=due_at, epoch=epoch):
@@ -383,6 +384,7 @@ class Kernel:
                     self.first_failure = self.first_failure or _code(process.status)
                     if process.spec.critical and not process.by_operator:
                         culprits.append(_code(process.status))
+        assert not culprits or self.supervisor.phase > Phase.UP, "a critical program has failed"
         if self.ending_since is None and self.supervisor.phase > Phase.UP:
             self.ending_since = self.now
             self.code_due = culprits[0] if culprits else self.first_failure

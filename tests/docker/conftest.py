@@ -107,18 +107,20 @@ def create_web(engine: Engine, image: str, client: Container) -> Iterator[Callab
 
 
 @pytest.fixture
-def run() -> Iterator[Callable[[Container], None]]:
-    """Start a container; whatever becomes of the test, it is ended, and its log shown."""
-    started: list[Container] = []
+def start(engine: Engine) -> Iterator[Callable[..., Container]]:
+    """Start a container of the test's own; it is removed, and its log shown if the test fails."""
+    created: list[Container] = []
 
-    def start(container: Container) -> None:
-        started.append(container)
+    def start(image: str, *command: str, files: dict[Path, str]) -> Container:
+        container = Container(engine, image, command, options=["--network", "none"], files=files)
+        created.append(container)
         container.start()
+        return container
 
     yield start
-    for container in started:
-        print(container.log())  # noqa: T201 - which pytest shows if the test has failed
-        container.end()
+    for container in created:
+        print(container.log())  # noqa: T201
+        container.remove()
 
 
 @pytest.fixture(params=[(), ANY_USER], ids=["as root", "as any user on a read-only root"])
@@ -127,11 +129,14 @@ def web(
     engine: Engine,
     client: Container,
     create_web: Callable[..., Container],
-    run: Callable[[Container], None],
-) -> Web:
-    """The example, just started, answering."""
+) -> Iterator[Web]:
+    """The example, just started, answering; as root, and as a user that nobody has heard of."""
     container = create_web(*request.param)
-    run(container)
-    web = Web(engine, client, container)
-    web.wait_until_it_answers()
-    return web
+    try:
+        container.start()
+        web = Web(engine, client, container)
+        web.wait_until_it_answers()
+        yield web
+    finally:
+        print(container.log())  # noqa: T201
+        container.end()

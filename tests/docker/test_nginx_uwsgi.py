@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docker.engine import Answer, Container
+from tests.docker.engine import Answer
 from tests.support import REPO, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.docker.engine import Engine, Web
+    from tests.docker.engine import Container, Web
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
 
@@ -93,15 +93,13 @@ def test_uwsgi_killed_comes_back_and_nginx_stays(web: Web) -> None:
 
 
 def test_uwsgi_that_cannot_start_ends_the_container_with_its_own_code(
-    engine: Engine, image: str, run: Callable[[Container], None], tmp_path: Path
+    image: str, start: Callable[..., Container], tmp_path: Path
 ) -> None:
     settings = (REPO / "examples" / "nginx-uwsgi" / "uwsgi.ini").read_text()
     assert "module = app" in settings
     ini = tmp_path / "uwsgi.ini"
     ini.write_text(settings.replace("module = app", "module = no_such_module"))
-    options = ["--network", "none"]
-    container = Container(engine, image, options=options, files={ini: "/app/uwsgi.ini"})
-    run(container)
+    container = start(image, files={ini: "/app/uwsgi.ini"})
     assert container.wait() == UWSGI_HAS_NO_APP
     in_order(
         container.log(),

@@ -7,32 +7,26 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.docker.conftest import BASE_IMAGE
-from tests.docker.engine import Container
 from tests.support import REPO
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.docker.engine import Engine
+    from tests.docker.engine import Container
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
 
 
-def test_the_quickstart_starts_restarts_and_stops(
-    engine: Engine, run: Callable[[Container], None]
-) -> None:
-    container = Container(
-        engine,
+def test_the_quickstart_starts_restarts_and_stops(start: Callable[..., Container]) -> None:
+    container = start(
         BASE_IMAGE,
-        ["initpy", "-c", "/quickstart/initpy.toml"],
-        options=["--network", "none"],
+        *("initpy", "-c", "/quickstart/initpy.toml"),
         files={
             REPO / "docker" / "initpy": "/usr/local/bin/initpy",
             REPO / "initpy": "/usr/lib/python3/dist-packages/initpy",
             REPO / "examples" / "quickstart": "/quickstart",
         },
     )
-    run(container)
     container.wait_for_log("greeter: hello, stranger")
     container.kill("9", container.pid_of("clock"))
     container.wait_for_log(r"exited: clock \(terminated by SIGKILL; not expected\)")

@@ -38,6 +38,16 @@ def test_a_full_wakeup_pipe_does_not_lose_a_signal() -> None:
     assert said == "True []"
 
 
+def test_quit_is_taken_last() -> None:
+    """After another signal it kills at once; before it, it is one more way to ask."""
+    said = run(
+        "s = signals.Signals(mask)\n"
+        "for n in (signal.SIGQUIT, signal.SIGTERM, signal.SIGINT): os.kill(os.getpid(), n)\n"
+        "print(s.take() == [signal.SIGINT, signal.SIGTERM, signal.SIGQUIT])"
+    )
+    assert said == "True"
+
+
 def test_signals_that_came_before_the_handlers_are_taken() -> None:
     said = run(
         "for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGRTMIN): os.kill(os.getpid(), n)\n"
