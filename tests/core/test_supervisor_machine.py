@@ -295,7 +295,7 @@ def _has_come_up(process: Process) -> bool:
 
 TestWholeLives = WholeLives.TestCase
 TestWholeLives.settings = settings(
-    max_examples=120,
+    max_examples=100,
     stateful_step_count=40,
     derandomize=True,
     deadline=None,
