@@ -11,6 +11,10 @@ from __future__ import annotations
 from initpy.core.values import Value, fields_of
 from initpy.plan import Plan, ProcessSpec, SignalRule
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 """A longer frame is refused: it can only be a fault. 1,000 programs make about 1 MB."""
 
@@ -98,11 +102,11 @@ def _encode(value: object, parts: list[bytes], depth: int) -> None:
     elif value is False:
         parts.append(b"F")
     elif type(value) is int:
-        _encode_run(b"i", b"%d" % value, parts)
+        _encode_run(b"i", _checked(lambda: b"%d" % value), parts)
     elif type(value) is float:
         _encode_run(b"f", repr(value).encode(), parts)
     elif type(value) is str:
-        _encode_run(b"s", value.encode("utf-8", "surrogateescape"), parts)
+        _encode_run(b"s", _checked(lambda: value.encode("utf-8", "surrogateescape")), parts)
     elif type(value) is bytes:
         _encode_run(b"b", value, parts)
     elif type(value) is tuple:
@@ -115,6 +119,14 @@ def _encode(value: object, parts: list[bytes], depth: int) -> None:
             _encode(item, parts, depth + 1)
     else:
         raise WireError(f"cannot carry a {type(value).__name__}")
+
+
+def _checked(encoded: Callable[[], bytes]) -> bytes:
+    """Too many digits, or half a character, as a WireError."""
+    try:
+        return encoded()
+    except ValueError as exc:
+        raise WireError(str(exc)) from None
 
 
 def _encode_run(tag: bytes, run: bytes, parts: list[bytes]) -> None:

@@ -144,6 +144,8 @@ class GiveUp(Value):
     reason: str
     status: ExitStatus
     """How the one that failed ended, which becomes this one's own."""
+    by_operator: bool = False
+    """A person had started the one that failed."""
 
 
 # ---------------------------------------------------------------- effects

@@ -152,6 +152,7 @@ def step(process: Process, event: Value, now: float) -> Step:
                 wanted=Wanted.DOWN,
                 spawnerr=event.reason,
                 status=event.status,
+                by_operator=event.by_operator,
             )
         case _, GiveUp():
             return process, (Refuse(event, "ALREADY_STARTED"),)

@@ -49,7 +49,7 @@ from initpy.core.process import step as step_process
 from initpy.core.restart import is_expected
 from initpy.core.states import IDLE, ExitStatus, State, Wanted, exit_code
 from initpy.core.values import Value, replace
-from initpy.core.words import ended, line_for, signal_name
+from initpy.core.words import CONTAINER_STOPS, ended, line_for, signal_name
 from initpy.plan import FORWARD, SHUTDOWN, Plan, SignalRule
 
 TYPE_CHECKING = False
@@ -195,7 +195,7 @@ class _Turn:
         if process is None:
             return
         process, effects = step_process(process, event, self.now)
-        self.change(processes=self.supervisor.processes | {key: process})
+        self.put(process)
         for effect in effects:
             self.effects.append(effect)
             if isinstance(effect, Notice):
@@ -210,10 +210,17 @@ class _Turn:
             self.effects.append(Refuse(order, "SHUTDOWN_STATE"))
         elif order.key not in self.supervisor.processes:
             self.effects.append(Refuse(order, "BAD_NAME"))
+        elif isinstance(order, Stop) and order.key in self.supervisor.waiting:
+            self.no_longer_waits(order.key)
+            process = self.supervisor.processes[order.key]
+            self.put(replace(process, by_operator=order.by_operator))
         else:
             if isinstance(order, Start):
                 self.no_longer_waits(order.key)
             self.tell(order.key, order)
+
+    def put(self, process: Process) -> None:
+        self.change(processes=self.supervisor.processes | {process.spec.key: process})
 
     def note(self, notice: Notice) -> None:
         """A process has changed its state."""
@@ -266,8 +273,7 @@ class _Turn:
 
     def fail(self, process: Process) -> None:
         """It has ended unexpectedly and will not be started again."""
-        status = process.status or ExitStatus()
-        cause = Cause(exit_code(status) or 1, _why_failed(process))
+        cause = Cause(_code_of(process) or 1, _why_failed(process))
         if self.supervisor.failure is None:
             self.change(failure=cause)
         self.give_up_dependents(process)
@@ -280,7 +286,8 @@ class _Turn:
         for key in self.supervisor.waiting:
             if process.spec.key in self.supervisor.processes[key].spec.after:
                 self.no_longer_waits(key)
-                self.tell(key, GiveUp(key, reason, process.status or ExitStatus()))
+                status = process.status or ExitStatus()
+                self.tell(key, GiveUp(key, reason, status, process.by_operator))
 
     def end_when_done(self, key: str) -> None:
         """End UP when nothing is left to run; or when `key`, which has just gone down, was the
@@ -465,18 +472,23 @@ class _Turn:
         self.effects.append(Exit(cause.code))
 
     def final_cause(self) -> Cause:
-        """The first cause, or what `exit_code_from` says, if that program ended by itself."""
+        """The first cause, or what `exit_code_from` says, as far as it ended by itself.
+
+        A failure of one of its processes counts at once, a success when all of them have ended.
+        """
         cause = self.supervisor.cause or Cause(0, "")
-        for key in self.supervisor.plan.exit_code_from:
-            giver = self.supervisor.processes[key]
-            if giver.status is not None and _has_ended_by_itself(giver):
-                code = exit_code(giver.status) or int(_has_failed(giver))
-                how = ended(giver.status)
-                chosen = Cause(code, f"{cause.why}; exit_code_from '{giver.spec.name}' ({how})")
-                if code:
-                    return chosen
-                cause = chosen
+        givers = [self.supervisor.processes[key] for key in self.supervisor.plan.exit_code_from]
+        own = [giver for giver in givers if _has_ended_by_itself(giver)]
+        failed = [giver for giver in own if _has_failed(giver) or _code_of(giver)]
+        for giver in failed or (own if own == givers else []):
+            how = f" ({ended(giver.status)})" if giver.status is not None else ""
+            why = f"{cause.why}; exit_code_from '{giver.spec.name}'{how}"
+            return Cause(_code_of(giver) or int(_has_failed(giver)), why)
         return cause
+
+
+def _code_of(process: Process) -> int:
+    return 0 if process.status is None else exit_code(process.status)
 
 
 def _is_down(process: Process) -> bool:
@@ -495,6 +507,8 @@ def _has_failed(process: Process) -> bool:
 
 
 def _has_ended_by_itself(process: Process) -> bool:
+    if process.spawnerr == CONTAINER_STOPS:
+        return False
     return process.state in (State.EXITED, State.FATAL) and process.wanted == Wanted.DOWN
 
 
