@@ -31,6 +31,7 @@ from initpy.core.messages import (
     Notice,
     PlanReady,
     PlanRefused,
+    ReadPlan,
     Refuse,
     SetTimer,
     SignalReceived,
@@ -39,6 +40,7 @@ from initpy.core.messages import (
     SpawnFailed,
     TimerFired,
 )
+from initpy.core.states import State
 from initpy.core.supervisor import Supervisor, step
 from initpy.core.timers import Timers
 from initpy.core.words import ended
@@ -58,6 +60,10 @@ if TYPE_CHECKING:
     from initpy.core.values import Value
 
 SIGTERM, SIGKILL, SIGCONT = 15, 9, 18
+
+MAX_SETTLE_S = 0.01
+"""After this long, PID 1 looks at its signals before it goes on: a boot of 1,000 programs is 1,000
+forks, and a stop must not have to wait for the last."""
 
 MAX_WAIT_S = 86400.0
 """epoll counts milliseconds in 31 bits, 24 days; a timer may be set for longer."""
@@ -106,6 +112,7 @@ class Pid1:
         self._signals = Signals(mask)
         self._state = Supervisor()
         self._facts: list[Value] = []
+        self._effects: list[Value] = []
         self._timers = Timers()
         self._epoll = select.epoll(flags=select.EPOLL_CLOEXEC)
         self._callbacks: dict[int, Callable[[], None]] = {}
@@ -124,8 +131,9 @@ class Pid1:
         self._watches_log = False
         self._stdin_fd = syscalls.open_null()
         self._environment = dict(posix.environ)
+        self._read_config = read_config
         self._watch(self._signals.fd, self._take_signals)
-        self._start_config_helper(read_config)
+        self._start_config_helper()
         self._is_first = posix.getpid() == 1
         if not self._is_first:
             self._become_subreaper()
@@ -144,7 +152,7 @@ class Pid1:
         for fd, _ in self._epoll.poll(self._wait_s()):
             callback = self._callbacks.get(fd)
             if callback is not None:  # else an earlier callback of this turn has unwatched it
-                self._call(callback)
+                self._call_for(fd, callback)
         for key, epoch in self._timers.pop_due(time.monotonic()):
             self._facts.append(TimerFired(key, epoch))
         self._settle()
@@ -157,9 +165,19 @@ class Pid1:
         except Exception as exc:
             self._log.line("CRIT", f"a fault of initpy, going on: {exc!r}")
 
+    def _call_for(self, fd: int, callback: Callable[[], None]) -> None:
+        """The same for a ready file, which is not looked at again after a fault: epoll would
+        report it for ever. The signals are what PID 1 lives on, and are never given up."""
+        try:
+            callback()
+        except Exception as exc:
+            self._log.line("CRIT", f"a fault of initpy, going on: {exc!r}")
+            if fd != self._signals.fd and self._callbacks.pop(fd, None) is not None:
+                self._epoll.unregister(fd)
+
     def _wait_s(self) -> float:
         """Seconds until the first timer; -1: for ever."""
-        if self._facts:
+        if self._facts or self._effects:
             return 0.0
         due_at = self._timers.next_due_at()
         if due_at is None:
@@ -167,23 +185,42 @@ class Pid1:
         return min(max(0.0, due_at - time.monotonic()), MAX_WAIT_S)
 
     def _settle(self) -> None:
-        """Give the facts to the core and carry out its effects, until there are no more facts."""
-        while self._facts and self._exit_code is None:
-            fact = self._facts.pop(0)
-            try:
-                self._state, effects = step(self._state, fact, time.monotonic())
-            except Exception as exc:
-                self._log.line("CRIT", f"cannot take {type(fact).__name__}, going on: {exc!r}")
-                if isinstance(fact, PlanReady):  # without a plan there is nothing to go on with
-                    reason = "the plan that the config helper sent makes no sense"
-                    self._facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
-                continue
-            for effect in effects:
-                try:
-                    self._carry_out(effect)
-                except Exception as exc:
-                    what = type(effect).__name__
-                    self._log.line("CRIT", f"cannot carry out {what}, going on: {exc!r}")
+        """Give the facts to the core and carry out its effects, until nothing of either is left,
+        or a look at the signals is due.
+
+        Facts come first, so that what has become senseless is not done any more; the effects keep
+        their order among themselves. Log lines are written at once.
+        """
+        until = time.monotonic() + MAX_SETTLE_S
+        while (self._facts or self._effects) and self._exit_code is None:
+            if self._facts:
+                self._take(self._facts.pop(0))
+            else:
+                self._do(self._effects.pop(0))
+            if time.monotonic() > until:
+                return
+
+    def _take(self, fact: Value) -> None:
+        """Have the core take a fact; one that it cannot take is dropped."""
+        try:
+            self._state, effects = step(self._state, fact, time.monotonic())
+        except Exception as exc:
+            self._log.line("CRIT", f"cannot take {type(fact).__name__}, going on: {exc!r}")
+            if isinstance(fact, PlanReady):  # without a plan there is nothing to go on with
+                reason = "the plan that the config helper sent makes no sense"
+                self._facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
+            return
+        for effect in effects:
+            if isinstance(effect, Log):
+                self._do(effect)
+            else:
+                self._effects.append(effect)
+
+    def _do(self, effect: Value) -> None:
+        try:
+            self._carry_out(effect)
+        except Exception as exc:
+            self._log.line("CRIT", f"cannot do {type(effect).__name__}, going on: {exc!r}")
 
     def _watch(self, fd: int, callback: Callable[[], None]) -> None:
         self._epoll.register(fd, select.EPOLLIN)
@@ -203,8 +240,8 @@ class Pid1:
         fd = self._log.fd
         try:
             if self._watches_log:
-                del self._callbacks[fd]
-                self._epoll.unregister(fd)
+                if self._callbacks.pop(fd, None) is not None:
+                    self._epoll.unregister(fd)
             else:
                 self._epoll.register(fd, select.EPOLLOUT)
                 self._callbacks[fd] = self._log.flush
@@ -264,14 +301,14 @@ class Pid1:
         key = self._keys[pid]
         try:
             reason = posix.read(fd, READ_BYTES).decode(errors="replace")
-        except BlockingIOError:  # killed before exec, and a grandchild holds the pipe
+        except OSError:  # how it ends will have to tell
             reason = ""
         self._close(fd)
         self._facts.append(ExecFailed(key, pid, reason) if reason else Executed(key, pid))
 
     # ------------------------------------------------------------ helpers
 
-    def _start_config_helper(self, read_config: Callable[[int], int]) -> None:
+    def _start_config_helper(self) -> None:
         plans: list[Plan] = []
 
         def on_value(value: object) -> None:
@@ -290,7 +327,7 @@ class Pid1:
             self._facts.append(refused)
 
         try:
-            self._fork_helper("config", read_config, on_value, on_end)
+            self._fork_helper("config", self._read_config, on_value, on_end)
         except OSError as exc:
             reason = f"cannot fork the helper that reads the configuration: {exc.strerror}"
             self._facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
@@ -356,6 +393,8 @@ class Pid1:
                 self._kill_group(key, group, signum)
             case SetTimer(key=key, due_at=due_at, epoch=epoch):
                 self._timers.set(key, due_at, epoch)
+            case ReadPlan():
+                self._start_config_helper()
             case FindCatchers():
                 self._find_catchers(effect)
             case KillRest(signum=signum):
@@ -372,7 +411,11 @@ class Pid1:
                 raise TypeError(f"no such effect: {effect!r}")
 
     def _spawn(self, key: str) -> None:
-        spec = self._state.processes[key].spec
+        process = self._state.processes[key]
+        spec = process.spec
+        if process.state != State.STARTING:  # a stop has overtaken it
+            self._facts.append(SpawnFailed(key, "it was stopped before it was spawned"))
+            return
         if spec.unspawnable:
             self._facts.append(SpawnFailed(key, spec.unspawnable))
             return
@@ -386,10 +429,8 @@ class Pid1:
         self._facts.append(Spawned(key, pid))
         try:
             self._watch(fd, lambda: self._read_reason(pid))
-        except OSError as exc:  # no memory to watch it: take it that exec works
+        except OSError as exc:  # no memory: take it that exec works, or hear the reason at its end
             self._log.line(WARN, f"cannot watch '{spec.name}' on its way to exec: {exc.strerror}")
-            del self._reasons[pid]
-            posix.close(fd)
             self._facts.append(Executed(key, pid))
 
     def _kill(self, key: str, pid: int, signum: int) -> None:
@@ -400,6 +441,8 @@ class Pid1:
             self._facts.append(KillFailed(key, pid, failed))
 
     def _kill_group(self, key: str, group: int, signum: int) -> None:
+        if self._keys.get(group, key) != key:
+            return  # the number is another program's by now, and so nobody's of this one
         failed = syscalls.kill_group(group, signum)
         if failed == errno.ESRCH and group in self._keys:
             self._kill(key, group, signum)  # the child has yet to become a group of its own

@@ -12,7 +12,7 @@ from initpy.core.values import Value
 NEVER, UNEXPECTED, ALWAYS = 0, 1, 2
 
 # What PID 1 does when it gets a signal (`[init.signals]`).
-SHUTDOWN, FORWARD, IGNORE = "shutdown", "forward", "ignore"
+SHUTDOWN, RELOAD, FORWARD, IGNORE = "shutdown", "reload", "forward", "ignore"
 
 
 class ProcessSpec(Value):
@@ -61,7 +61,7 @@ class SignalRule(Value):
 
     signum: int
     action: str
-    """SHUTDOWN, FORWARD or IGNORE."""
+    """SHUTDOWN, RELOAD, FORWARD or IGNORE."""
     keys: tuple[str, ...] = ()
     """FORWARD: to these processes; empty: to every process that catches `send`."""
     send: int = 0

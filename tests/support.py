@@ -67,6 +67,7 @@ class Init:
         env: Mapping[str, str] | None = None,
     ) -> None:
         unshare = ["unshare", "-pf", "--mount-proc", "--kill-child"] if as_pid1 else []
+        self.config = config
         self.stdout = folder / "stdout"
         self.stderr = folder / "stderr"
         command = [*wrapper, *unshare, sys.executable, "-m", "initpy", "-c", str(config)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import stat
@@ -38,7 +39,7 @@ def test_command_one_runs_the_quickstart(start_init: Callable[..., Init]) -> Non
     init = start_init(toml, as_pid1=False)
     pid = init.wait_for_output(r"clock: I am process (\d+)")
     init.wait_for_output("greeter: hello")
-    subprocess.run(["kill", "-9", pid], check=True)
+    os.kill(int(pid), signal.SIGKILL)
     init.wait_for_output("clock: I am process", times=2)
     init.wait_for_log("success: greeter entered RUNNING state")
     init.wait_for_log("success: clock entered RUNNING state", times=2)

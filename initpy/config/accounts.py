@@ -74,7 +74,7 @@ def credentials(user: str | int | None, group: str | int | None, own: Credential
     else:
         reason = f"uid {uid} is not in /etc/passwd, so its `group` has to be named"
         return _no_user(user, reason, home)
-    if (uid, gid, groups) == (own.uid, own.gid, own.groups):
+    if (uid, gid) == (own.uid, own.gid):
         return Credentials(environment=home)
     return Credentials(uid, gid, groups, environment=home)
 

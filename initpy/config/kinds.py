@@ -10,7 +10,7 @@ from initpy.config.problems import kind_of, nearest, shown
 from initpy.config.signals import SIGNAL_NAMES, Action, signum_of, why_not_remapped
 from initpy.config.toml import FloatText
 from initpy.core.values import Value
-from initpy.plan import ALWAYS, FORWARD, IGNORE, NEVER, SHUTDOWN, UNEXPECTED
+from initpy.plan import ALWAYS, FORWARD, IGNORE, NEVER, RELOAD, SHUTDOWN, UNEXPECTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -399,7 +399,7 @@ class SignalAction(Kind):
     @property
     def expected(self) -> str:
         return (
-            '"shutdown", "ignore", "forward", "forward:NAME", "forward:NAME=SIGNAL" '
+            '"shutdown", "reload", "ignore", "forward", "forward:NAME", "forward:NAME=SIGNAL" '
             'or "forward=SIGNAL"'
         )
 
@@ -410,10 +410,11 @@ class SignalAction(Kind):
     @property
     def schema(self) -> Schema:
         signal = _SIGNAL_PATTERN[1:-1]
-        return {"type": "string", "pattern": f"^(?:shutdown|ignore|forward(?::.+)?(?:={signal})?)$"}
+        forward = f"forward(?::.+)?(?:={signal})?"
+        return {"type": "string", "pattern": f"^(?:shutdown|reload|ignore|{forward})$"}
 
     def read(self, value: object, place: Place) -> Action | None:
-        if value in (SHUTDOWN, IGNORE, FORWARD):
+        if value in (SHUTDOWN, RELOAD, IGNORE, FORWARD):
             return Action(str(value))
         if not isinstance(value, str) or not value.startswith((f"{FORWARD}:", f"{FORWARD}=")):
             place.expected(self.expected, value)

@@ -67,7 +67,12 @@ SIGNALS = Section(
         Setting("INT", SignalAction(), "Stop everything and exit.", "shutdown"),
         Setting("QUIT", SignalAction(), "Stop everything and exit.", "shutdown"),
         Setting("WINCH", SignalAction(), "A terminal was resized: nothing.", "ignore"),
-        Setting("HUP", SignalAction(), "A terminal was closed: nothing.", "ignore"),
+        Setting(
+            "HUP",
+            SignalAction(),
+            "Read the file again, and do what has changed.",
+            "reload",
+        ),
         Setting("USR2", SignalAction(), "Nothing.", "ignore"),
     ),
 )

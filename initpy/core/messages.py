@@ -24,7 +24,8 @@ class PlanReady(Value):
 
 
 class PlanRefused(Value):
-    """There will be no plan. `code` is what PID 1 exits with; the helper has said why."""
+    """There will be no plan, or no new one. The helper has said why; `code` is what PID 1 exits
+    with if this was the first."""
 
     code: int
     reason: str
@@ -180,6 +181,10 @@ class SetTimer(Value):
     key: str
     due_at: float
     epoch: int
+
+
+class ReadPlan(Value):
+    """Have a helper read the configuration again. Answered by PlanReady or PlanRefused."""
 
 
 class FindCatchers(Value):

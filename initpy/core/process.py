@@ -106,6 +106,17 @@ def is_waiting(process: Process) -> bool:
     return process.state in (State.STARTING, State.BACKOFF, State.STOPPING)
 
 
+def succeeded_by(process: Process, spec: ProcessSpec) -> Process:
+    """What stands in the place of a process that is down once it is defined anew.
+
+    The epochs go on, so that the old one's timers mean nothing to the new; and so does what its
+    last instance may have left behind, and who had stopped it.
+    """
+    return Process(
+        spec, by_operator=process.by_operator, epoch=process.epoch + 1, group=process.group
+    )
+
+
 def step(process: Process, event: Value, now: float) -> Step:
     """The process after `event`, and what is to be done about it.
 

@@ -57,6 +57,7 @@ class ExitStatus(Value):
 
     code: int | None = None
     signal: int | None = None
+    core_dumped: bool = False
 
 
 NOT_EXECUTABLE = ExitStatus(code=126)

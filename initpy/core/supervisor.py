@@ -3,7 +3,8 @@
 Theory. A container's life has phases, and goes through them in this order only:
 
     BOOT      there is no plan yet
-    UP        programs run; those in `waiting` start as soon as what they come after is RUNNING
+    UP        programs run; those in `waiting` start as soon as what they come after is RUNNING;
+              a new plan changes what runs, as far as it differs
     STOPPING  tier by tier, the last to start first; each tier as a whole, within its time
     REST      the programs are gone: whatever else is left gets TERM, then KILL
     OVER      `Exit` has been given out
@@ -33,6 +34,7 @@ from initpy.core.messages import (
     Notice,
     PlanReady,
     PlanRefused,
+    ReadPlan,
     Refuse,
     SetTimer,
     Signal,
@@ -44,13 +46,13 @@ from initpy.core.messages import (
     TimerFired,
 )
 from initpy.core.ordering import tiers
-from initpy.core.process import SIGKILL, SIGTERM, Process
+from initpy.core.process import SIGKILL, SIGTERM, Process, succeeded_by
 from initpy.core.process import step as step_process
 from initpy.core.restart import is_expected
 from initpy.core.states import IDLE, ExitStatus, State, Wanted, exit_code
 from initpy.core.values import Value, replace
 from initpy.core.words import CONTAINER_STOPS, ended, line_for, signal_name
-from initpy.plan import FORWARD, SHUTDOWN, Plan, SignalRule
+from initpy.plan import FORWARD, RELOAD, SHUTDOWN, Plan, ProcessSpec, SignalRule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,6 +76,20 @@ REST_KILL_S = 0.25
 """What is kept of the budget for the last KILL to work."""
 
 
+MADE_OF = (
+    "argv",
+    "paths",
+    "environment",
+    "directory",
+    "uid",
+    "gid",
+    "groups",
+    "umask",
+    "unspawnable",
+)
+"""What a process is made of; the other fields of its spec say how it is supervised."""
+
+
 class Phase:
     """See the theory above."""
 
@@ -94,8 +110,13 @@ class Supervisor(Value):
     plan: Plan = Plan(processes=())
     processes: dict[str, Process] = {}  # noqa: RUF012 - replaced, never changed in place
     tiers: tuple[tuple[str, ...], ...] = ()
-    waiting: tuple[str, ...] = ()
-    """Keys to be started once all they come after are RUNNING."""
+    """STOPPING: in the order of the start; the last is stopped first."""
+    waiting: tuple[Start, ...] = ()
+    """Given out once all that their processes come after are RUNNING."""
+    reloaded: tuple[str, ...] = ()
+    """Keys that are being stopped because the plan has changed: away, or for a new start."""
+    reading: int = 0
+    """Reloads that were asked for and have not been answered; a second one waits for the first."""
     tier: int = 0
     """STOPPING: the tier that is being stopped."""
     epoch: int = 0
@@ -160,6 +181,12 @@ class _Turn:
                 self.boot(plan)
             case PlanRefused(code=code, reason=reason) if self.supervisor.phase == Phase.BOOT:
                 self.shut_down(Cause(code, reason))
+            case PlanReady(plan=plan) if self.supervisor.phase == Phase.UP:
+                self.reload(plan)
+                self.read_again()
+            case PlanRefused(reason=reason) if self.supervisor.phase == Phase.UP:
+                self.log(WARN, f"nothing is reloaded, everything runs on as it is: {reason}")
+                self.read_again()
             case ChildrenGone() if self.supervisor.phase == Phase.REST:
                 self.exit()
             case _:
@@ -210,7 +237,7 @@ class _Turn:
             self.effects.append(Refuse(order, "SHUTDOWN_STATE"))
         elif order.key not in self.supervisor.processes:
             self.effects.append(Refuse(order, "BAD_NAME"))
-        elif isinstance(order, Stop) and order.key in self.supervisor.waiting:
+        elif isinstance(order, Stop) and self.is_waiting(order.key):
             self.no_longer_waits(order.key)
             process = self.supervisor.processes[order.key]
             self.put(replace(process, by_operator=order.by_operator))
@@ -231,6 +258,7 @@ class _Turn:
             if _has_failed(process):
                 self.fail(process)
             if _is_down(process):
+                self.go_after_stop(process.spec.key)
                 self.end_when_done(process.spec.key)
             return
         if _is_between_instances(process):
@@ -248,26 +276,101 @@ class _Turn:
             phase=Phase.UP,
             plan=plan,
             processes={spec.key: Process(spec) for spec in specs},
-            tiers=tiers({spec.key: spec.after for spec in specs}),
-            waiting=tuple([spec.key for spec in specs if spec.autostart]),
+            waiting=tuple([Start(spec.key) for spec in specs if spec.autostart]),
         )
         self.start_those_ready()
         self.end_when_done("")
 
     def start_those_ready(self) -> None:
         """Start what waits for nothing any more, in the plan's order."""
-        for key in self.supervisor.waiting:
-            process = self.supervisor.processes[key]
-            if all(
-                _lets_others_start(self.supervisor.processes[earlier])
-                for earlier in process.spec.after
-            ):
-                self.no_longer_waits(key)
-                self.tell(key, Start(key))
+        for order in self.supervisor.waiting:
+            after = self.supervisor.processes[order.key].spec.after
+            if all(_lets_others_start(self.supervisor.processes[earlier]) for earlier in after):
+                self.no_longer_waits(order.key)
+                self.tell(order.key, order)
 
     def no_longer_waits(self, key: str) -> None:
-        waiting = [other for other in self.supervisor.waiting if other != key]
+        waiting = [order for order in self.supervisor.waiting if order.key != key]
         self.change(waiting=tuple(waiting))
+
+    def is_waiting(self, key: str) -> bool:
+        return any(order.key == key for order in self.supervisor.waiting)
+
+    # ------------------------------------------------------------ a new plan
+
+    def read_again(self) -> None:
+        """A reload has been answered; if more were asked for meanwhile, one more answers them."""
+        more = self.supervisor.reading > 1
+        self.change(reading=int(more))
+        if more:
+            self.effects.append(ReadPlan())
+
+    def ask_for_plan(self) -> None:
+        self.change(reading=self.supervisor.reading + 1)
+        if self.supervisor.reading == 1:
+            self.effects.append(ReadPlan())
+
+    def reload(self, plan: Plan) -> None:
+        """Do what the new plan has different, and nothing else.
+
+        What a process is made of asks for a new start; how it is supervised does not. A start that
+        comes of a reload is an operator's: should it fail, that is reported, and ends nothing.
+        """
+        old, specs = self.supervisor.processes, {spec.key: spec for spec in plan.processes}
+        removed = [key for key in old if key not in specs]
+        added = [key for key in specs if key not in old]
+        changed: list[str] = []
+        self.change(plan=plan)
+        for key, spec in specs.items():
+            if key in added:
+                self.put(Process(spec))
+            elif spec != old[key].spec:
+                self.put(replace(old[key], spec=spec))
+        for key in _in_order(self.tiers()):
+            if key in old and key in specs and _starts_anew(old[key], specs[key], added + changed):
+                changed.append(key)
+        named = (("added", added), ("changed", changed), ("removed", removed))
+        said = "; ".join([f"{what} {', '.join(keys)}" for what, keys in named if keys])
+        self.log(INFO, f"reloaded: {said or 'no program is to be started or stopped'}")
+        for key in added:
+            self.start_after_reload(key)
+        for key in reversed(_in_order(self.tiers())):
+            if key in changed or key in removed:
+                self.no_longer_waits(key)
+                self.stop_for_reload(key)
+        self.start_those_ready()
+        self.end_when_done("")
+
+    def stop_for_reload(self, key: str) -> None:
+        if key in self.supervisor.reloaded:
+            return  # an earlier reload has stopped it, and it is not down yet
+        self.change(reloaded=(*self.supervisor.reloaded, key))
+        if _is_down(self.supervisor.processes[key]):
+            self.go_after_stop(key)
+        else:
+            self.tell(key, Stop(key))
+
+    def go_after_stop(self, key: str) -> None:
+        """It is down. If that is because of a reload, it goes away, or starts as it is now."""
+        if key not in self.supervisor.reloaded:
+            return
+        reloaded = [other for other in self.supervisor.reloaded if other != key]
+        self.change(reloaded=tuple(reloaded))
+        process = self.supervisor.processes[key]
+        specs = {spec.key: spec for spec in self.supervisor.plan.processes}
+        if key in specs:
+            self.put(succeeded_by(process, specs[key]))
+            if not (process.state == State.STOPPED and process.by_operator):
+                self.start_after_reload(key)
+                self.start_those_ready()
+        else:
+            others = self.supervisor.processes.items()
+            self.change(processes={other: process for other, process in others if other != key})
+
+    def start_after_reload(self, key: str) -> None:
+        if self.supervisor.processes[key].spec.autostart:
+            order = Start(key, by_operator=True)
+            self.change(waiting=(*self.supervisor.waiting, order))
 
     # ------------------------------------------------------------ what ends UP
 
@@ -283,7 +386,7 @@ class _Turn:
     def give_up_dependents(self, process: Process) -> None:
         state = "entered FATAL state" if process.state == State.FATAL else "ended unexpectedly"
         reason = f"'{process.spec.name}', which it comes after, {state}"
-        for key in self.supervisor.waiting:
+        for key in [order.key for order in self.supervisor.waiting]:
             if process.spec.key in self.supervisor.processes[key].spec.after:
                 self.no_longer_waits(key)
                 status = process.status or ExitStatus()
@@ -299,7 +402,7 @@ class _Turn:
         if key in supervisor.plan.exit_code_from and all(map(_has_ended_by_itself, givers)):
             name = givers[0].spec.program
             self.shut_down(Cause(0, f"'{name}', whose exit code is the container's, has ended"))
-        elif not supervisor.waiting and all(
+        elif not (supervisor.waiting or supervisor.reloaded) and all(
             _is_down(other) and not other.pid and not _is_held_by_operator(other)
             for other in supervisor.processes.values()
         ):
@@ -318,6 +421,10 @@ class _Turn:
         if rule.action == SHUTDOWN:
             self.log(WARN, f"received {name} indicating exit request")
             self.asked_to_end(signum)
+        elif rule.action == RELOAD:
+            self.log(WARN, f"received {name} indicating reload request")
+            if self.supervisor.phase == Phase.UP:
+                self.ask_for_plan()
         elif rule.action != FORWARD:
             if signum != SIGWINCH:  # a terminal sends it at every change of its size
                 self.log(INFO, f"received {name}, which is ignored")
@@ -371,8 +478,9 @@ class _Turn:
             cause=cause,
             waiting=(),
             end_at=end_at,
-            tier=len(self.supervisor.tiers) - 1,
+            tiers=self.tiers(),
         )
+        self.change(tier=len(self.supervisor.tiers) - 1)
         if cause.code:
             self.log(CRITICAL, f"ending the container: {cause.why}")
         names = [process.spec.name for process in self.up()]
@@ -382,6 +490,16 @@ class _Turn:
             if _is_between_instances(process):
                 self.start_no_more(process.spec.key)
         self.stop_tiers(first=True)
+
+    def tiers(self) -> tuple[tuple[str, ...], ...]:
+        """The processes in tiers, by `after`; what has gone with a reload holds nobody up."""
+        processes = self.supervisor.processes
+        return tiers(
+            {
+                key: [earlier for earlier in process.spec.after if earlier in processes]
+                for key, process in processes.items()
+            }
+        )
 
     def start_no_more(self, key: str) -> None:
         """It waits for its next start, which will not come. Source: supervisord starts nothing
@@ -510,6 +628,21 @@ def _has_ended_by_itself(process: Process) -> bool:
     if process.spawnerr == CONTAINER_STOPS:
         return False
     return process.state in (State.EXITED, State.FATAL) and process.wanted == Wanted.DOWN
+
+
+def _starts_anew(old: Process, spec: ProcessSpec, anew: list[str]) -> bool:
+    """Whether a reload that starts `anew` has to start this process anew, too.
+
+    Because it differs in what a running process cannot be given any more; or because it was given
+    up for one of them.
+    """
+    if any(getattr(old.spec, field) != getattr(spec, field) for field in MADE_OF):
+        return True
+    return old.state == State.FATAL and any(earlier in anew for earlier in spec.after)
+
+
+def _in_order(tiered: tuple[tuple[str, ...], ...]) -> list[str]:
+    return [key for tier in tiered for key in tier]
 
 
 def _is_between_instances(process: Process) -> bool:

@@ -58,7 +58,8 @@ def signal_name(signum: int) -> str:
 def ended(status: ExitStatus) -> str:
     """How a process ended, as supervisord writes it."""
     if status.signal is not None:
-        return f"terminated by {signal_name(status.signal)}"
+        dumped = " (core dumped)" if status.core_dumped else ""
+        return f"terminated by {signal_name(status.signal)}{dumped}"
     return f"exit status {status.code}"
 
 
@@ -87,14 +88,15 @@ def line_for(notice: Notice) -> tuple[str, str] | None:
                 return INFO, f"exited: {name} ({ended(status)}; expected)"
             return WARN, f"exited: {name} ({ended(status)}; not expected)"
         case State.STOPPED if notice.old in (State.STOPPING, State.UNKNOWN) and status is not None:
-            return INFO, f"stopped: {name} ({ended(status)})"
+            level = INFO if is_expected(process.spec, status) else WARN
+            return level, f"stopped: {name} ({ended(status)})"
         case State.FATAL if notice.old == State.BACKOFF and process.spawnerr != CONTAINER_STOPS:
             why = "" if process.spawnerr == TOO_QUICKLY else f": {process.spawnerr}"
-            return WARN, (
+            return INFO, (
                 f"gave up: {name} entered FATAL state, too many start retries too quickly{why}"
             )
         case State.FATAL:
-            return WARN, f"gave up: {name} entered FATAL state, {process.spawnerr}"
+            return INFO, f"gave up: {name} entered FATAL state, {process.spawnerr}"
         case State.UNKNOWN:
             return WARN, (
                 f"{name} entered UNKNOWN state: the kernel refused to signal pid {process.pid}"

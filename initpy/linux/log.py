@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MAX_QUEUE_BYTES = 256 * 1024
 """What waits when nobody reads. A line beyond that is dropped, and counted."""
 
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NEWLINE = 10
+
 CHUNK_BYTES = 4096
 """One page: what a pipe's slot holds, and less than any terminal's or socket's buffer."""
 
@@ -37,6 +40,8 @@ class LogWriter:
         self._queue = bytearray()
         self._dropped = 0
         self._is_dead = False
+        self._is_mid_line = False
+        """The last byte written was no newline; what was to follow it may have been dropped."""
         self._write = self._way_to_write()
 
     @property
@@ -47,6 +52,8 @@ class LogWriter:
     def line(self, level: str, text: str) -> None:
         """Write a line, with the wall clock before it, in supervisord's form."""
         line = _stamped(level, text)
+        if self._is_mid_line and not self._queue:
+            line = b"\n" + line
         if len(self._queue) + len(line) > MAX_QUEUE_BYTES:
             self._dropped += 1
             return
@@ -60,16 +67,23 @@ class LogWriter:
                 written = self._write(bytes(self._queue[:CHUNK_BYTES]))
             except BlockingIOError:
                 return
-            except OSError:  # EPIPE, EIO: nobody will ever read it
-                self._is_dead = True
-                self._queue.clear()
+            except OSError as exc:
+                if exc.errno not in FULL_DISK:  # EPIPE, EIO: nobody will ever read it
+                    self._is_dead = True
+                self._drop_queue()
                 return
+            self._is_mid_line = self._queue[written - 1] != NEWLINE
             del self._queue[:written]
             if self._dropped and not self._queue:
                 self._queue += _stamped(
-                    "WARN", f"{self._dropped} log lines were dropped: nobody read them in time"
+                    "WARN", f"{self._dropped} log lines were dropped: there was no room for them"
                 )
                 self._dropped = 0
+
+    def _drop_queue(self) -> None:
+        """Give up what waits, but not the file: the next line may find room again."""
+        self._dropped += self._queue.count(NEWLINE)
+        self._queue.clear()
 
     def flush_before_exit(self, timeout_s: float) -> None:
         """Write what waits, for this long at the most."""
@@ -85,22 +99,23 @@ class LogWriter:
         """The way that fits the kind of file that the fd is."""
         kind = posix.fstat(self.fd).st_mode & _S_IFMT
         if kind == _S_IFIFO:
-            return _PipeWriter(self.fd).write
+            return self._anew() or _PipeWriter(self.fd).write
         if kind == _S_IFSOCK:
             return _socket_writer(self.fd)
         if kind == _S_IFCHR and posix.isatty(self.fd):
-            return self._terminal_writer()
+            return self._anew() or self._write_when_writable
         return lambda chunk: posix.write(self.fd, chunk)  # a regular file or /dev/null
 
-    def _terminal_writer(self) -> Callable[[bytes], int]:
-        """A terminal opened anew has flags of its own; where that is forbidden, look before
-        writing."""
+    def _anew(self) -> Callable[[bytes], int] | None:
+        """The same file, opened anew, has flags of its own; None: that is forbidden, as another
+        user's pipe or terminal is."""
         try:
             flags = posix.O_WRONLY | posix.O_NOCTTY | posix.O_NONBLOCK | posix.O_CLOEXEC
-            self.fd = posix.open(f"/proc/self/fd/{self.fd}", flags)
+            fd = posix.open(f"/proc/self/fd/{self.fd}", flags)
         except OSError:
-            return self._write_when_writable
-        return lambda chunk: posix.write(self.fd, chunk)
+            return None
+        self.fd = fd
+        return lambda chunk: posix.write(fd, chunk)
 
     def _write_when_writable(self, chunk: bytes) -> int:
         poll = select.poll()
@@ -111,8 +126,9 @@ class LogWriter:
 
 
 class _PipeWriter:
-    """Writes to a shared pipe by splicing from a pipe of our own: that alone can be told not to
-    block for one call."""
+    """Writes to a shared pipe by splicing from a pipe of our own, which can be told not to block
+    for one call. Each line takes one of the pipe's 16 slots, however short it is: a reader has to
+    be quicker than with write."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd

@@ -46,5 +46,6 @@ def has_children() -> bool:
 def exit_status(wait_status: int) -> ExitStatus:
     """What the raw wait status says."""
     if posix.WIFSIGNALED(wait_status):
-        return ExitStatus(signal=posix.WTERMSIG(wait_status))
+        signum = posix.WTERMSIG(wait_status)
+        return ExitStatus(signal=signum, core_dumped=posix.WCOREDUMP(wait_status))
     return ExitStatus(code=posix.WEXITSTATUS(wait_status))

@@ -6,6 +6,7 @@ The bytes in the pipe mean nothing but "look at the flags": a full pipe loses by
 from __future__ import annotations
 
 import posix
+import resource
 
 from initpy.core.values import Value
 
@@ -29,6 +30,12 @@ ALL = tuple(sorted([int(signum) for signum in _signal.valid_signals()]))
 """Without those that belong to the C library: 32 and 33 in glibc, 34 too in musl."""
 
 
+MAX_QUEUED = 64
+"""Real-time signals queue, each beside the others, and while some wait no Python runs between two
+of them: 100,000 would make PID 1 deaf for a minute. Beyond this limit a further one of the same
+number is merged with those that wait, as all signals below 32 always are."""
+
+
 class Inherited(Value):
     """What PID 1 was started with, and programs are started with again."""
 
@@ -36,6 +43,8 @@ class Inherited(Value):
     """Blocked signals."""
     ignored: tuple[int, ...]
     """Ignored signals, of those that PID 1 changes."""
+    max_queued: tuple[int, int]
+    """RLIMIT_SIGPENDING, soft and hard."""
 
 
 def block_all() -> tuple[int, ...]:
@@ -72,7 +81,9 @@ class Signals:
             before = _signal.signal(signum, handler)
             if before == _signal.SIG_IGN and signum not in IGNORED_BY_PYTHON:
                 ignored.append(signum)
-        self.inherited = Inherited(mask, tuple(ignored))
+        limits = resource.getrlimit(resource.RLIMIT_SIGPENDING)
+        resource.setrlimit(resource.RLIMIT_SIGPENDING, (min(MAX_QUEUED, limits[1]), limits[1]))
+        self.inherited = Inherited(mask, tuple(ignored), limits)
         set_mask(())
 
     def _note(self, signum: int, _frame: object) -> None:
@@ -104,6 +115,7 @@ def restore_in_child(inherited: Inherited) -> None:
     PID 1 through the pipe that the two share.
     """
     _signal.set_wakeup_fd(-1)
+    resource.setrlimit(resource.RLIMIT_SIGPENDING, inherited.max_queued)
     for signum in ALL:
         if signum in (SIGKILL, SIGSTOP) or signum in FROM_THE_KERNEL:
             continue

@@ -201,7 +201,7 @@ def test_a_chain_longer_than_python_s_stack() -> None:
 # init.signals
 
 DEFAULTS = {
-    1: SignalRule(1, "ignore"),
+    1: SignalRule(1, "reload"),
     2: SignalRule(2, "shutdown"),
     3: SignalRule(3, "shutdown"),
     12: SignalRule(12, "ignore"),
@@ -248,7 +248,7 @@ def test_the_action_of_a_signal(line: str, rule: SignalRule) -> None:
 
 
 EXPECTED_ACTION = (
-    'expected "shutdown", "ignore", "forward", "forward:NAME", "forward:NAME=SIGNAL" '
+    'expected "shutdown", "reload", "ignore", "forward", "forward:NAME", "forward:NAME=SIGNAL" '
     'or "forward=SIGNAL", not '
 )
 
@@ -256,7 +256,7 @@ EXPECTED_ACTION = (
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('HUP = "reload"', f'HUP: {EXPECTED_ACTION}"reload"'),
+        ('HUP = "restart"', f'HUP: {EXPECTED_ACTION}"restart"'),
         ('HUP = "reopen"', f'HUP: {EXPECTED_ACTION}"reopen"'),
         ('HUP = ""', f'HUP: {EXPECTED_ACTION}""'),
         ('HUP = "forwards"', f'HUP: {EXPECTED_ACTION}"forwards"'),

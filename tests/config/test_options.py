@@ -50,7 +50,7 @@ def test_a_command_is_all_that_a_program_needs() -> None:
             ),
         ),
         signals=(
-            SignalRule(1, "ignore"),
+            SignalRule(1, "reload"),
             SignalRule(2, "shutdown"),
             SignalRule(3, "shutdown"),
             SignalRule(12, "ignore"),

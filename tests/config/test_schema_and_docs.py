@@ -42,7 +42,7 @@ BAD = [
     "nope = 1\n" + WEB,
     "[init]\nshutdown_timeout = 0\n" + WEB,
     "[init]\nnope = 0\n" + WEB,
-    '[init.signals]\nHUP = "reload"\n' + WEB,
+    '[init.signals]\nHUP = "restart"\n' + WEB,
     '[init.signals]\nHUP = "forwards"\n' + WEB,
     '[init.signals]\n"a b" = "ignore"\n' + WEB,
     "[program.web]",

@@ -26,6 +26,7 @@ from initpy.core.messages import (
     Log,
     Notice,
     PlanReady,
+    ReadPlan,
     Refuse,
     SetTimer,
     SignalReceived,
@@ -262,7 +263,7 @@ class Kernel:
             case Exit(code=code):
                 assert self.exit_code is None
                 self.exit_code, self.exited_at = code, self.now
-            case Log() | Notice() | Refuse():
+            case Log() | Notice() | ReadPlan() | Refuse():
                 pass
             case _:
                 raise AssertionError(f"no such effect: {effect}")

@@ -264,7 +264,7 @@ class WholeLives(RuleBasedStateMachine):
             if process.state == State.FATAL:
                 assert process.spawnerr
                 assert process.failures == 0
-            if key in supervisor.waiting:
+            if any(order.key == key for order in supervisor.waiting):
                 assert not all(
                     _has_come_up(supervisor.processes[earlier]) for earlier in process.spec.after
                 )

@@ -593,11 +593,6 @@ def test_other_signals_before_the_plan_do_nothing() -> None:
         assert step(Supervisor(), SignalReceived(signum), T0) == (Supervisor(), ())
 
 
-def test_a_second_plan_is_ignored() -> None:
-    kernel = Kernel(plan(quick("a")))
-    assert kernel.tell(PlanReady(plan(quick("z")))) == []
-
-
 # ---------------------------------------------------------------- the way down
 
 

@@ -83,7 +83,7 @@ def test_it_is_frozen() -> None:
 
 def test_its_repr_says_it_all() -> None:
     assert repr(Named(1, 2, "a")) == "Named(x=1, y=2, name='a')"
-    assert repr(ExitStatus(code=3)) == "ExitStatus(code=3, signal=None)"
+    assert repr(ExitStatus(code=3)) == "ExitStatus(code=3, signal=None, core_dumped=False)"
 
 
 def test_replace_makes_a_copy_with_some_fields_changed() -> None:

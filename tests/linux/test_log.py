@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from initpy.linux.log import MAX_QUEUE_BYTES, LogWriter
+from initpy.linux.log import MAX_QUEUE_BYTES, LogWriter, _PipeWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,13 +35,34 @@ def terminal_ends() -> Ends:
     return pty.openpty()
 
 
-@pytest.fixture(params=[pipe_ends, socket_ends, terminal_ends], ids=["pipe", "socket", "terminal"])
+def foreign_pipe_ends() -> Ends:
+    """A pipe that may not be opened anew, see `log_on`; root may open any."""
+    read_fd, write_fd = os.pipe()
+    FOREIGN.add(write_fd)
+    return read_fd, write_fd
+
+
+FOREIGN: set[int] = set()
+
+
+def log_on(fd: int) -> LogWriter:
+    log = LogWriter(fd)
+    if fd in FOREIGN:
+        log.fd, log._write = fd, _PipeWriter(fd).write
+    return log
+
+
+@pytest.fixture(
+    params=[pipe_ends, foreign_pipe_ends, socket_ends, terminal_ends],
+    ids=["pipe", "another user's pipe", "socket", "terminal"],
+)
 def ends(request: pytest.FixtureRequest) -> Iterator[Ends]:
     """The end that is read and the end that is written, of a file that has a limit."""
     make: Callable[[], Ends] = request.param
     read_fd, write_fd = make()
     os.set_blocking(read_fd, False)
     yield read_fd, write_fd
+    FOREIGN.discard(write_fd)
     for fd in (read_fd, write_fd):
         with contextlib.suppress(OSError):  # a test may have closed it
             os.close(fd)
@@ -68,14 +89,14 @@ def drain(read_fd: int, log: LogWriter) -> bytes:
 
 def test_a_line_has_a_time_and_a_level(ends: Ends) -> None:
     read_fd, write_fd = ends
-    log = LogWriter(write_fd)
+    log = log_on(write_fd)
     log.line("INFO", "hello")
     assert LINE.fullmatch(drain(read_fd, log))
 
 
 def test_a_line_stays_one_line(ends: Ends) -> None:
     read_fd, write_fd = ends
-    log = LogWriter(write_fd)
+    log = log_on(write_fd)
     log.line("WARN", "can't find command 'a\nb'")
     said = drain(read_fd, log)
     assert said.count(b"\n") == 1
@@ -84,7 +105,7 @@ def test_a_line_stays_one_line(ends: Ends) -> None:
 
 def test_a_full_file_delays_lines_and_loses_none(ends: Ends) -> None:
     read_fd, write_fd = ends
-    log = LogWriter(write_fd)
+    log = log_on(write_fd)
     sent = 0
     while len(log._queue) < MAX_QUEUE_BYTES // 2:  # far more than any of the three holds
         log.line("INFO", f"n{sent}")
@@ -97,7 +118,7 @@ def test_a_full_file_delays_lines_and_loses_none(ends: Ends) -> None:
 
 def test_lines_beyond_the_bound_are_counted(ends: Ends) -> None:
     read_fd, write_fd = ends
-    log = LogWriter(write_fd)
+    log = log_on(write_fd)
     while len(log._queue) + 1100 < MAX_QUEUE_BYTES:
         log.line("INFO", "x" * 1000)
     assert log._dropped == 0
@@ -105,14 +126,14 @@ def test_lines_beyond_the_bound_are_counted(ends: Ends) -> None:
         log.line("INFO", "x" * 1000)
     assert len(log._queue) <= MAX_QUEUE_BYTES
     said = drain(read_fd, log)
-    assert re.search(rb"WARN 1[0-2] log lines were dropped: nobody read them in time", said)
+    assert re.search(rb"WARN 1[0-2] log lines were dropped: there was no room for them", said)
     log.line("INFO", "after")
     assert LINE.search(drain(read_fd, log))
 
 
 def test_a_reader_that_is_gone_costs_nothing(ends: Ends) -> None:
     read_fd, write_fd = ends
-    log = LogWriter(write_fd)
+    log = log_on(write_fd)
     os.close(read_fd)
     for _ in range(10):
         log.line("INFO", "x" * 1000)
@@ -122,7 +143,7 @@ def test_a_reader_that_is_gone_costs_nothing(ends: Ends) -> None:
 def test_the_file_keeps_its_flags(ends: Ends) -> None:
     """O_NONBLOCK would hold for every program that shares the open file."""
     _, write_fd = ends
-    LogWriter(write_fd).line("INFO", "hello")
+    log_on(write_fd).line("INFO", "hello")
     assert os.get_blocking(write_fd)
 
 
@@ -135,11 +156,20 @@ def test_a_regular_file_gets_every_line(tmp_path: Path) -> None:
     assert LINE.findall(path.read_bytes()) == [b"n%d" % number for number in range(1000)]
 
 
-def test_a_full_disk_costs_lines_and_nothing_else() -> None:
-    with open("/dev/full", "wb", buffering=0) as file:
-        log = LogWriter(file.fileno())
-        log.line("INFO", "hello")
+def test_a_full_disk_costs_lines_and_nothing_else(tmp_path: Path) -> None:
+    """/dev/full stands for the disk, and a file for the same disk once it has room again."""
+    path = tmp_path / "log"
+    with open("/dev/full", "wb", buffering=0) as full, path.open("wb", buffering=0) as file:
+        shared = os.dup(full.fileno())
+        log = LogWriter(shared)
+        log.line("INFO", "lost")
+        log.line("INFO", "lost")
         assert not log.backlog
+        os.dup2(file.fileno(), shared)
+        log.line("INFO", "there")
+        os.close(shared)
+    assert LINE.findall(path.read_bytes()) == [b"there"]
+    assert b"2 log lines were dropped" in path.read_bytes()
 
 
 def test_the_last_lines_wait_for_a_slow_reader_no_longer_than_told() -> None:

@@ -38,6 +38,25 @@ def test_a_full_wakeup_pipe_does_not_lose_a_signal() -> None:
     assert said == "True []"
 
 
+def test_queued_real_time_signals_do_not_make_it_deaf() -> None:
+    """Each that the kernel queues runs the C handler once, before any Python."""
+    said = run(
+        "s = signals.Signals(mask)\n"
+        "import resource\n"
+        "pid = os.fork()\n"
+        "if pid == 0:\n"
+        "    for _ in range(20_000): os.kill(os.getppid(), signal.SIGRTMIN)\n"
+        "    os._exit(0)\n"
+        "os.waitpid(pid, 0)\n"
+        "fields = dict(line.split(':') for line in open('/proc/self/status'))\n"
+        "queued = int(fields['SigQ'].split('/')[0])\n"
+        "print(signal.SIGRTMIN in s.take(), queued <= signals.MAX_QUEUED)\n"
+        "signals.restore_in_child(s.inherited)\n"
+        "print(resource.getrlimit(resource.RLIMIT_SIGPENDING) == s.inherited.max_queued)"
+    )
+    assert said.split() == ["True", "True", "True"]
+
+
 def test_quit_is_taken_last() -> None:
     """After another signal it kills at once; before it, it is one more way to ask."""
     said = run(

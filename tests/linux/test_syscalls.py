@@ -35,7 +35,7 @@ def test_a_signal_to_nobody_is_an_errno_and_no_exception() -> None:
         ("exit 0", ExitStatus(code=0)),
         ("exit 255", ExitStatus(code=255)),
         ("kill -9 $$", ExitStatus(signal=9)),
-        ("ulimit -c 0; kill -ABRT $$", ExitStatus(signal=6)),
+        ("ulimit -c 0; kill -SEGV $$", ExitStatus(signal=11)),
     ],
 )
 def test_a_wait_status_is_decoded(command: str, status: ExitStatus) -> None:

@@ -42,7 +42,7 @@ def test_a_program_starts_runs_and_is_stopped(start_either: Start) -> None:
         r" \(startsecs\)",
         r"WARN received SIGTERM indicating exit request",
         r"INFO waiting for web to die",
-        r"INFO stopped: web \(terminated by SIGTERM\)",
+        r"WARN stopped: web \(terminated by SIGTERM\)",
         r"INFO exit code 0: stopped by SIGTERM",
     )
 

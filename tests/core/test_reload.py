@@ -1,0 +1,212 @@
+"""A new plan while programs run: only what differs is done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from initpy.core.messages import (
+    FindCatchers,
+    PlanReady,
+    PlanRefused,
+    ReadPlan,
+    SignalReceived,
+    Spawn,
+    Start,
+    Stop,
+)
+from initpy.core.states import State
+from initpy.core.supervisor import Phase
+from initpy.plan import RELOAD, SignalRule
+from tests.core.kernel import Fate, Kernel
+from tests.core.specs import HUP, RULES, TERM, only, plan, spec
+
+if TYPE_CHECKING:
+    from initpy.core.values import Value
+    from initpy.plan import Plan, ProcessSpec
+
+RELOADS = (*RULES, SignalRule(HUP, RELOAD))
+
+
+def up(key: str, version: int = 1, **options: object) -> ProcessSpec:
+    return spec(key, startsecs=0, argv=(b"prog", b"%d" % version), **options)
+
+
+def spawned(effects: list[Value]) -> list[str]:
+    return [effect.key for effect in only(Spawn, effects)]
+
+
+def keys(kernel: Kernel) -> set[str]:
+    return set(kernel.supervisor.processes)
+
+
+def test_hup_asks_for_the_file_once_at_a_time_and_once_more_for_all_that_came_meanwhile() -> None:
+    kernel = Kernel(plan(up("a"), signals=RELOADS))
+    asked = kernel.tell(*[SignalReceived(HUP)] * 5)
+    assert only(ReadPlan, asked) == [ReadPlan()]
+    assert only(ReadPlan, kernel.tell(PlanReady(plan(up("a"), signals=RELOADS)))) == [ReadPlan()]
+    assert only(ReadPlan, kernel.tell(PlanRefused(2, "no good"))) == []
+    assert only(ReadPlan, kernel.tell(SignalReceived(HUP))) == [ReadPlan()]
+
+
+def test_what_has_not_changed_is_left_alone() -> None:
+    kernel = Kernel(plan(up("a"), up("b")))
+    pid = kernel.pid("a")
+    effects = kernel.tell(PlanReady(plan(up("b"), up("a"))))
+    assert spawned(effects) == []
+    assert kernel.pid("a") == pid
+
+
+def test_a_refused_file_changes_nothing() -> None:
+    kernel = Kernel(plan(up("a")))
+    kernel.tell(PlanRefused(2, "no good"))
+    assert kernel.state("a") == State.RUNNING
+    assert "nothing is reloaded, everything runs on as it is: no good" in kernel.lines()
+
+
+def test_added_removed_and_changed() -> None:
+    kernel = Kernel(plan(up("kept"), up("changed"), up("removed")))
+    effects = kernel.tell(PlanReady(plan(up("kept"), up("changed", 2), up("added"))))
+    assert set(spawned(effects)) == {"added", "changed"}
+    assert keys(kernel) == {"kept", "changed", "added"}
+    assert kernel.process("changed").spec.argv == (b"prog", b"2")
+    assert "reloaded: added added; changed changed; removed removed" in kernel.lines()
+
+
+def test_a_changed_program_starts_only_when_it_is_down() -> None:
+    kernel = Kernel(plan(up("a")), Fate(slow=True))
+    pid = kernel.pid("a")
+    assert spawned(kernel.tell(PlanReady(plan(up("a", 2))))) == []
+    assert kernel.state("a") == State.STOPPING
+    kernel.let_go(pid)
+    kernel.settle()
+    assert kernel.state("a") == State.RUNNING
+    assert kernel.pid("a") != pid
+
+
+def test_how_it_is_supervised_holds_at_once() -> None:
+    kernel = Kernel(plan(up("a")))
+    effects = kernel.tell(PlanReady(plan(up("a", critical=False, stopsignal=3))))
+    assert spawned(effects) == []
+    assert kernel.process("a").spec.stopsignal == 3
+
+
+def test_a_second_reload_overtakes_the_first() -> None:
+    kernel = Kernel(plan(up("a"), up("b")), Fate(slow=True), Fate(slow=True), Fate())
+    a, b = kernel.pid("a"), kernel.pid("b")
+    kernel.tell(PlanReady(plan(up("a", 2))))
+    kernel.tell(PlanReady(plan(up("a", 3), up("b"))))
+    kernel.let_go(a)
+    kernel.let_go(b)
+    kernel.settle()
+    assert kernel.process("a").spec.argv == (b"prog", b"3")
+    assert kernel.state("a") == kernel.state("b") == State.RUNNING
+    assert kernel.pid("b") != b
+
+
+def test_a_changed_program_waits_for_what_it_comes_after() -> None:
+    kernel = Kernel(plan(up("base"), up("web", after=("base",))), Fate(slow=True), Fate())
+    base = kernel.pid("base")
+    effects = kernel.tell(PlanReady(plan(up("base", 2), up("web", 2, after=("base",)))))
+    assert spawned(effects) == []
+    assert kernel.state("web") == State.STOPPED
+    kernel.let_go(base)
+    kernel.settle()
+    assert [effect.key for effect in only(Spawn, kernel.done)] == ["base", "web"] * 2
+
+
+def test_what_was_given_up_for_a_program_that_is_mended_starts_with_it() -> None:
+    broken = up("base", startretries=0, critical=False)
+    web = up("web", after=("base",), critical=False)
+    kernel = Kernel(plan(up("other"), broken, web), Fate(), Fate(spawn_fails="no"), Fate(), Fate())
+    assert kernel.state("base") == kernel.state("web") == State.FATAL
+    kernel.tell(PlanReady(plan(up("other"), up("base", 2, critical=False), web)))
+    assert kernel.state("base") == kernel.state("web") == State.RUNNING
+
+
+def test_what_a_reload_starts_ends_nothing_until_it_has_been_running() -> None:
+    kernel = Kernel(plan(up("a")), Fate(), Fate(spawn_fails="no"), Fate(spawn_fails="no"), Fate())
+    kernel.tell(PlanReady(plan(up("a"), up("new", startretries=0))))
+    assert kernel.state("new") == State.FATAL
+    assert kernel.supervisor.phase == Phase.UP
+
+
+def test_what_an_operator_stopped_stays_stopped() -> None:
+    kernel = Kernel(plan(up("a"), up("b")))
+    kernel.tell(Stop("a", by_operator=True))
+    effects = kernel.tell(PlanReady(plan(up("a", 2), up("b"))))
+    assert spawned(effects) == []
+    kernel.tell(Stop("b", by_operator=True))
+    assert kernel.supervisor.phase == Phase.UP, "both are held by the operator"
+    assert spawned(kernel.tell(Start("a"))) == ["a"]
+    assert kernel.process("a").spec.argv == (b"prog", b"2")
+
+
+def test_removing_all_that_ran_ends_the_container() -> None:
+    kernel = Kernel(plan(up("a")))
+    kernel.tell(PlanReady(plan(up("manual", autostart=False))))
+    assert kernel.exit_code == 0
+
+
+def test_the_new_order_holds_for_the_stop() -> None:
+    kernel = Kernel(plan(up("a"), up("b")))
+    kernel.tell(PlanReady(plan(up("a", after=("b",)), up("b"))))
+    seen = len(kernel.lines())
+    kernel.tell(SignalReceived(TERM))
+    stops = [line for line in kernel.lines()[seen:] if line.startswith("stopped")]
+    assert [line.split()[1] for line in stops] == ["a", "b"]
+
+
+def test_new_signals_hold_at_once() -> None:
+    kernel = Kernel(plan(up("a"), signals=RELOADS))
+    kernel.tell(PlanReady(plan(up("a"))))
+    assert only(FindCatchers, kernel.tell(SignalReceived(HUP)))
+
+
+def test_a_plan_that_comes_during_the_end_is_ignored() -> None:
+    kernel = Kernel(plan(up("a")), Fate(slow=True))
+    kernel.tell(SignalReceived(TERM))
+    assert kernel.tell(PlanReady(plan(up("z")))) == []
+
+
+PLANS = st.lists(
+    st.dictionaries(
+        st.sampled_from("abcd"), st.tuples(st.integers(1, 3), st.booleans()), min_size=1
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def plan_of(programs: dict[str, tuple[int, bool]]) -> Plan:
+    """Each may come after those before it in the alphabet."""
+    names = sorted(programs)
+    return plan(
+        *[
+            up(name, version, after=tuple(names[:index]) if chained else ())
+            for index, name in enumerate(names)
+            for version, chained in [programs[name]]
+        ],
+        up("kept"),
+    )
+
+
+@given(PLANS, st.lists(st.sampled_from([Fate(), Fate(slow=True)]), min_size=1, max_size=3))
+def test_whatever_was_before_the_last_plan_is_what_runs(
+    plans: list[dict[str, tuple[int, bool]]], fates: list[Fate]
+) -> None:
+    kernel = Kernel(plan_of(plans[0]), *fates)
+    for programs in plans[1:]:
+        kernel.tell(PlanReady(plan_of(programs)))
+    for _ in range(60):
+        kernel.fire() if kernel.next_due_at() is not None else None
+    last = plans[-1]
+    assert keys(kernel) == {*last, "kept"}
+    for name, (version, _) in last.items():
+        assert kernel.state(name) == State.RUNNING
+        assert kernel.process(name).spec.argv[1] == b"%d" % version
+    assert len(kernel.instances) == len(last) + 1
+    spawns = [effect.key for effect in only(Spawn, kernel.done)]
+    assert spawns.count("kept") == 1
