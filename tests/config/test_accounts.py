@@ -140,9 +140,10 @@ def test_what_would_change_nothing_is_left_alone(
     assert credentials(user, group, own) == Credentials(environment=home)
 
 
-def test_root_with_other_groups_than_its_own_is_made_root_anew() -> None:
+def test_who_names_the_user_that_initpy_is_keeps_its_groups() -> None:
+    """A container may have been given more groups, and no capability to change them."""
     seen = credentials("root", None, Credentials(0, 0, (0, FREE)))
-    assert (seen.uid, seen.gid, seen.groups) == (0, 0, groups_of(pwd.getpwuid(0), 0))
+    assert (seen.uid, seen.gid, seen.groups) == (-1, -1, ())
 
 
 def test_our_own_groups_include_the_primary_one() -> None:
