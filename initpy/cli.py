@@ -56,7 +56,13 @@ def _run(path: str, mask: tuple[int, ...]) -> NoReturn:
 
         return send_plan(path, fd)
 
-    posix._exit(Pid1(read_config, mask).run())
+    try:
+        pid1 = Pid1(read_config, mask)
+    except OSError as exc:  # no descriptors, no memory: before anything has been started
+        message = f"initpy: cannot start: {exc.strerror}\n"
+        posix.write(2, message.encode(errors="replace"))
+        posix._exit(1)
+    posix._exit(pid1.run())
 
 
 def _dispatch(arguments: list[str]) -> int:

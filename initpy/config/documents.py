@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 MAX_FILE_BYTES = 1024 * 1024
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""Some editors put it at the beginning, where nobody sees it."""
+
 
 class Document:
     """A parsed file."""
@@ -71,7 +74,7 @@ def read_document(file: str, report: Report) -> Document | None:
         refuse("cannot read it: larger than 1 MB")
         return None
     try:
-        text = raw.decode()
+        text = raw.removeprefix(BYTE_ORDER_MARK).decode()
     except UnicodeDecodeError as exc:
         line = raw.count(b"\n", 0, exc.start) + 1
         refuse(f"not UTF-8: byte 0x{raw[exc.start]:02x} at offset {exc.start}", line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import select
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     Path = tuple[str | int, ...]
     """A key path: the keys of tables and the indices in arrays."""
+
+MAX_LIKE = 200
+"""Names among which the one that was meant is looked for: each takes 10 to 100 µs."""
 
 MAX_SHOWN = 80
 """Characters of a value, a key or a name that a problem shows; the rest is an ellipsis."""
@@ -162,7 +166,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean NAME?` for the known name that is most like `name`, or nothing."""
     import difflib  # noqa: PLC0415 - 5 ms, and only a wrong name needs it
 
-    found = difflib.get_close_matches(name[:200], list(known), n=1)
+    among = list(itertools.islice(known, MAX_LIKE))
+    found = difflib.get_close_matches(name[:200], among, n=1)
     return f"; did you mean {escaped(found[0])}?" if found else ""
 
 

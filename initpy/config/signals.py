@@ -35,7 +35,7 @@ def signum_of(name: str | int) -> int | None:
     """A signal's number from `TERM`, `SIGTERM`, `term`, `RTMIN+3`, `15` or `"15"`; or None."""
     if isinstance(name, str) and not (name.isascii() and name.isdigit()):
         return _signum_of_name(name.upper().removeprefix("SIG"))
-    if isinstance(name, str) and len(name) > 4:
+    if isinstance(name, str) and len(name) > 2:
         return None
     return int(name) if 1 <= int(name) <= MAX_SIGNUM else None
 

@@ -53,6 +53,12 @@ def test_nothing_to_run(text: str) -> None:
     assert problem_of(text) == "initpy.toml: no [program.NAME] in it: nothing to run"
 
 
+def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "initpy.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + WEB.encode())
+    assert load(str(path)).plan.processes[0].name == "web"
+
+
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
@@ -121,7 +127,6 @@ def test_names_that_no_file_can_have(name: str) -> None:
         ('a = """\n\n', 3),
         ("[program:web]\n", 1),
         ("umask = 022\n", 1),
-        ("\ufeff" + WEB, 1),
     ],
 )
 def test_what_is_no_toml(text: str, line: int) -> None:
