@@ -168,9 +168,10 @@ def _exec(spec: ProcessSpec, environment: dict[bytes, bytes]) -> tuple[bytes, OS
         try:
             posix.execve(path, spec.argv, environment)
         except OSError as exc:
+            # Not there; or in a directory of PATH that this user may not search.
+            if exc.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES) and not _exists(path):
+                continue
             if exc.errno in (errno.ENOENT, errno.ENOTDIR):
-                if not _exists(path):
-                    continue
                 return path, exc
             failed = (path, exc)
             if exc.errno != errno.EACCES:

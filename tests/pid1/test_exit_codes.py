@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -91,6 +92,19 @@ def test_what_cannot_be_executed(
 
 def test_a_command_that_is_nowhere_on_path(start_either: Start) -> None:
     init = start_either(command("bad", ["no-such-command"], startretries=0))
+    assert init.wait() == 127
+    assert "spawnerr: can't find command 'no-such-command' (bad)" in init.log()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_directory_on_path_that_may_not_be_searched_is_passed_over(
+    start_either: Start, tmp_path: Path
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    (closed / "no-such-command").write_text("#!/bin/sh\n")
+    options = {"user": "nobody", "environment": {"PATH": f"{closed}:/usr/bin"}}
+    init = start_either(command("bad", ["no-such-command"], startretries=0, **options))
     assert init.wait() == 127
     assert "spawnerr: can't find command 'no-such-command' (bad)" in init.log()
 
