@@ -65,6 +65,10 @@ MAX_SETTLE_S = 0.01
 """After this long, PID 1 looks at its signals before it goes on: a boot of 1,000 programs is 1,000
 forks, and a stop must not have to wait for the last."""
 
+FIRST_LOOK_S, LAST_LOOK_S = 0.05, 3.0
+"""A process group that was sent a signal is looked at after 50 ms, 100 ms, 200 ms … to 3.2 s: its
+last member may be the child of a process outside of it, and PID 1 hears nothing of its death."""
+
 MAX_WAIT_S = 86400.0
 """epoll counts milliseconds in 31 bits, 24 days; a timer may be set for longer."""
 
@@ -122,6 +126,9 @@ class Pid1:
         """Children on their way to exec: pid to the fd of the reason."""
         self._lingering: dict[int, str] = {}
         """Process groups whose leader is dead, to key; watched until nobody is left in them."""
+        self._looks: dict[int, tuple[float, float]] = {}
+        """Those of them that were sent a signal: when to look again, and how long it was since the
+        last look."""
         self._helpers: dict[int, _Helper] = {}
         self._rest_signal = 0
         """The last KillRest; 0: none yet."""
@@ -153,7 +160,9 @@ class Pid1:
             callback = self._callbacks.get(fd)
             if callback is not None:  # else an earlier callback of this turn has unwatched it
                 self._call_for(fd, callback)
-        for key, epoch in self._timers.pop_due(time.monotonic()):
+        now = time.monotonic()
+        self._look_again(now)
+        for key, epoch in self._timers.pop_due(now):
             self._facts.append(TimerFired(key, epoch))
         self._settle()
         self._watch_log()
@@ -180,9 +189,12 @@ class Pid1:
         if self._facts or self._effects:
             return 0.0
         due_at = self._timers.next_due_at()
-        if due_at is None:
+        waits_for = [look_at for look_at, _ in self._looks.values()]
+        if due_at is not None:
+            waits_for.append(due_at)
+        if not waits_for:
             return -1.0
-        return min(max(0.0, due_at - time.monotonic()), MAX_WAIT_S)
+        return min(max(0.0, min(waits_for) - time.monotonic()), MAX_WAIT_S)
 
     def _settle(self) -> None:
         """Give the facts to the core and carry out its effects, until nothing of either is left,
@@ -292,8 +304,22 @@ class Pid1:
         """Somebody has died: perhaps the last one of a process group."""
         for group, key in list(self._lingering.items()):
             if syscalls.kill_group(group, 0) == errno.ESRCH:
-                del self._lingering[group]
+                self._forget_group(group)
                 self._facts.append(GroupGone(key, group))
+
+    def _forget_group(self, group: int) -> None:
+        self._lingering.pop(group, None)
+        self._looks.pop(group, None)
+
+    def _look_again(self, now: float) -> None:
+        """Look after groups that were sent a signal: some die unseen, as children of others."""
+        due = [group for group, (look_at, _) in self._looks.items() if look_at <= now]
+        for group in due:
+            _, waited_s = self._looks.pop(group)
+            if waited_s < LAST_LOOK_S:
+                self._looks[group] = (now + 2 * waited_s, 2 * waited_s)
+        if due:
+            self._look_after_groups()
 
     def _read_reason(self, pid: int) -> None:
         """The child has executed the program, or says why not."""
@@ -447,10 +473,12 @@ class Pid1:
         if failed == errno.ESRCH and group in self._keys:
             self._kill(key, group, signum)  # the child has yet to become a group of its own
         elif failed == errno.ESRCH:
-            self._lingering.pop(group, None)
+            self._forget_group(group)
             self._facts.append(GroupGone(key, group))
         elif failed:
             self._facts.append(KillFailed(key, group, failed))
+        elif group in self._lingering:
+            self._looks[group] = (time.monotonic() + FIRST_LOOK_S, FIRST_LOOK_S)
 
     def _kill_rest(self, signum: int) -> None:
         self._rest_signal = signum

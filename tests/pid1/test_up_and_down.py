@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -260,3 +261,30 @@ def test_nothing_is_started_any_more_during_the_stop(start_either: Start) -> Non
     assert init.wait() == 0
     log = init.log()
     assert "spawned" not in log[position(log, "waiting for") :]
+
+
+def test_a_survivor_that_is_another_ones_child_holds_nothing_up(start_either: Start) -> None:
+    """Its parent has left the process group, and reaps it: PID 1 hears nothing of its death."""
+    foster = (
+        "import os, signal, time\n"
+        "ready, go = os.pipe()\n"
+        "if os.fork() == 0:\n"
+        "    member = os.fork()\n"
+        "    if member == 0:\n"
+        "        time.sleep(600)\n"
+        "    os.setsid()\n"
+        "    os.write(go, b'x')\n"
+        "    os.waitpid(member, 0)\n"
+        "    os.write(1, b'member gone\\n')\n"
+        "    time.sleep(600)\n"
+        "os.read(ready, 1)\n"
+        "os.write(1, b'up\\n')\n"
+        "signal.pause()\n"
+    )
+    init = start_either(
+        command("web", [sys.executable, "-I", "-S", "-c", foster], startsecs=0, stopwaitsecs=8)
+    )
+    init.wait_for_output("^up$")
+    assert init.stop() == 0
+    assert "member gone" in init.output()
+    assert "killing what 'web' left behind" not in init.log()
