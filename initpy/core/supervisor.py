@@ -15,6 +15,18 @@ end are shares of one budget, so that it fits between `docker stop` and its SIGK
 
 from __future__ import annotations
 
+from initpy.core.conditions import (
+    code_of,
+    has_ended_by_itself,
+    has_failed,
+    is_between_instances,
+    is_down,
+    is_held_by_operator,
+    lets_others_start,
+    starts_anew,
+    stop_order,
+    why_failed,
+)
 from initpy.core.messages import (
     CRITICAL,
     INFO,
@@ -48,11 +60,10 @@ from initpy.core.messages import (
 from initpy.core.ordering import tiers
 from initpy.core.process import SIGKILL, SIGTERM, Process, succeeded_by
 from initpy.core.process import step as step_process
-from initpy.core.restart import is_expected
-from initpy.core.states import IDLE, ExitStatus, State, Wanted, exit_code
+from initpy.core.states import ExitStatus, State
 from initpy.core.values import Value, replace
-from initpy.core.words import CONTAINER_STOPS, ended, line_for, signal_name
-from initpy.plan import FORWARD, RELOAD, SHUTDOWN, Plan, ProcessSpec, SignalRule
+from initpy.core.words import ended, line_for, signal_name
+from initpy.plan import FORWARD, RELOAD, SHUTDOWN, Plan, SignalRule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,20 +85,6 @@ REST_TERM_S = 1.0
 
 REST_KILL_S = 0.25
 """What is kept of the budget for the last KILL to work."""
-
-
-MADE_OF = (
-    "argv",
-    "paths",
-    "environment",
-    "directory",
-    "uid",
-    "gid",
-    "groups",
-    "umask",
-    "unspawnable",
-)
-"""What a process is made of; the other fields of its spec say how it is supervised."""
 
 
 class Phase:
@@ -255,15 +252,15 @@ class _Turn:
         if self.supervisor.phase == Phase.UP:
             if process.state in (State.RUNNING, State.EXITED):
                 self.start_those_ready()
-            if _has_failed(process):
+            if has_failed(process):
                 self.fail(process)
-            if _is_down(process):
+            if is_down(process):
                 self.go_after_stop(process.spec.key)
                 self.end_when_done(process.spec.key)
             return
-        if _is_between_instances(process):
+        if is_between_instances(process):
             self.start_no_more(process.spec.key)
-        if self.supervisor.phase == Phase.STOPPING and _is_down(process):
+        if self.supervisor.phase == Phase.STOPPING and is_down(process):
             if process.killed:
                 self.change(overran=(*self.supervisor.overran, process.spec.name))
             self.stop_tiers()
@@ -285,7 +282,7 @@ class _Turn:
         """Start what waits for nothing any more, in the plan's order."""
         for order in self.supervisor.waiting:
             after = self.supervisor.processes[order.key].spec.after
-            if all(_lets_others_start(self.supervisor.processes[earlier]) for earlier in after):
+            if all(lets_others_start(self.supervisor.processes[earlier]) for earlier in after):
                 self.no_longer_waits(order.key)
                 self.tell(order.key, order)
 
@@ -327,7 +324,7 @@ class _Turn:
             elif spec != old[key].spec:
                 self.put(replace(old[key], spec=spec))
         for key in _in_order(self.tiers()):
-            if key in old and key in specs and _starts_anew(old[key], specs[key], added + changed):
+            if key in old and key in specs and starts_anew(old[key], specs[key], added + changed):
                 changed.append(key)
         named = (("added", added), ("changed", changed), ("removed", removed))
         said = "; ".join([f"{what} {', '.join(keys)}" for what, keys in named if keys])
@@ -345,7 +342,7 @@ class _Turn:
         if key in self.supervisor.reloaded:
             return  # an earlier reload has stopped it, and it is not down yet
         self.change(reloaded=(*self.supervisor.reloaded, key))
-        if _is_down(self.supervisor.processes[key]):
+        if is_down(self.supervisor.processes[key]):
             self.go_after_stop(key)
         else:
             self.tell(key, Stop(key))
@@ -376,7 +373,7 @@ class _Turn:
 
     def fail(self, process: Process) -> None:
         """It has ended unexpectedly and will not be started again."""
-        cause = Cause(_code_of(process) or 1, _why_failed(process))
+        cause = Cause(code_of(process) or 1, why_failed(process))
         if self.supervisor.failure is None:
             self.change(failure=cause)
         self.give_up_dependents(process)
@@ -399,11 +396,11 @@ class _Turn:
         if supervisor.phase != Phase.UP:
             return
         givers = [supervisor.processes[giver] for giver in supervisor.plan.exit_code_from]
-        if key in supervisor.plan.exit_code_from and all(map(_has_ended_by_itself, givers)):
+        if key in supervisor.plan.exit_code_from and all(map(has_ended_by_itself, givers)):
             name = givers[0].spec.program
             self.shut_down(Cause(0, f"'{name}', whose exit code is the container's, has ended"))
         elif not (supervisor.waiting or supervisor.reloaded) and all(
-            _is_down(other) and not other.pid and not _is_held_by_operator(other)
+            is_down(other) and not other.pid and not is_held_by_operator(other)
             for other in supervisor.processes.values()
         ):
             none_left = "no program is left to run"
@@ -487,7 +484,7 @@ class _Turn:
         if names:
             self.log(INFO, f"waiting for {', '.join(names)} to die")
         for process in self.up():
-            if _is_between_instances(process):
+            if is_between_instances(process):
                 self.start_no_more(process.spec.key)
         self.stop_tiers(first=True)
 
@@ -511,7 +508,7 @@ class _Turn:
         """Processes of that tier, or of all, that are not down yet."""
         keys = self.supervisor.processes if tier is None else self.supervisor.tiers[tier]
         processes = [self.supervisor.processes[key] for key in keys]
-        return [process for process in processes if not _is_down(process)]
+        return [process for process in processes if not is_down(process)]
 
     def stop_tiers(self, first: bool = False) -> None:
         """Go on to the next tier that has something up, if the current one is done."""
@@ -527,7 +524,7 @@ class _Turn:
         self.change(tier=tier)
         within_s = self.tier_time_s(tier)
         longest_s = 0.0
-        for process in sorted(self.up(tier), key=_stop_order):
+        for process in sorted(self.up(tier), key=stop_order):
             key = process.spec.key
             longest_s = max(longest_s, min(within_s, process.spec.stopwaitsecs))
             self.tell(key, Stop(key, within_s=within_s, for_good=True))
@@ -596,81 +593,14 @@ class _Turn:
         """
         cause = self.supervisor.cause or Cause(0, "")
         givers = [self.supervisor.processes[key] for key in self.supervisor.plan.exit_code_from]
-        own = [giver for giver in givers if _has_ended_by_itself(giver)]
-        failed = [giver for giver in own if _has_failed(giver) or _code_of(giver)]
+        own = [giver for giver in givers if has_ended_by_itself(giver)]
+        failed = [giver for giver in own if has_failed(giver) or code_of(giver)]
         for giver in failed or (own if own == givers else []):
             how = f" ({ended(giver.status)})" if giver.status is not None else ""
             why = f"{cause.why}; exit_code_from '{giver.spec.name}'{how}"
-            return Cause(_code_of(giver) or int(_has_failed(giver)), why)
+            return Cause(code_of(giver) or int(has_failed(giver)), why)
         return cause
-
-
-def _code_of(process: Process) -> int:
-    return 0 if process.status is None else exit_code(process.status)
-
-
-def _is_down(process: Process) -> bool:
-    """Nothing of it runs, and nothing will by itself. One we may not signal does not count."""
-    if process.state in IDLE:
-        return process.wanted == Wanted.DOWN
-    return process.state == State.UNKNOWN
-
-
-def _has_failed(process: Process) -> bool:
-    if process.state == State.FATAL:
-        return True
-    if process.state != State.EXITED or process.wanted == Wanted.UP or process.status is None:
-        return False
-    return not is_expected(process.spec, process.status)
-
-
-def _has_ended_by_itself(process: Process) -> bool:
-    if process.spawnerr == CONTAINER_STOPS:
-        return False
-    return process.state in (State.EXITED, State.FATAL) and process.wanted == Wanted.DOWN
-
-
-def _starts_anew(old: Process, spec: ProcessSpec, anew: list[str]) -> bool:
-    """Whether a reload that starts `anew` has to start this process anew, too.
-
-    Because it differs in what a running process cannot be given any more; or because it was given
-    up for one of them.
-    """
-    if any(getattr(old.spec, field) != getattr(spec, field) for field in MADE_OF):
-        return True
-    return old.state == State.FATAL and any(earlier in anew for earlier in spec.after)
 
 
 def _in_order(tiered: tuple[tuple[str, ...], ...]) -> list[str]:
     return [key for tier in tiered for key in tier]
-
-
-def _is_between_instances(process: Process) -> bool:
-    """Without an instance, and about to get one."""
-    if process.state in IDLE:
-        return process.wanted == Wanted.UP
-    return process.state == State.BACKOFF
-
-
-def _is_held_by_operator(process: Process) -> bool:
-    return process.state in (State.STOPPED, State.FATAL) and process.by_operator
-
-
-def _lets_others_start(process: Process) -> bool:
-    """RUNNING; or it has run and come to its expected end, which it will not do again."""
-    if process.state == State.RUNNING:
-        return True
-    return _has_ended_by_itself(process) and not _has_failed(process)
-
-
-def _why_failed(process: Process) -> str:
-    spec, status = process.spec, process.status
-    how = f" ({ended(status)})" if status is not None else ""
-    if process.state == State.FATAL:
-        return f"'{spec.name}' entered FATAL state: {process.spawnerr}{how}"
-    return f"'{spec.name}' ended unexpectedly{how} and is not restarted (autorestart)"
-
-
-def _stop_order(process: Process) -> tuple[int, int]:
-    """Highest priority first, the reverse of the start."""
-    return (-process.spec.group_priority, -process.spec.priority)
