@@ -21,6 +21,7 @@ from initpy.core.states import State
 from initpy.core.supervisor import Phase
 from initpy.plan import RELOAD, SignalRule
 from tests.core.kernel import Fate, Kernel
+from tests.core.profile import REPEATABLE
 from tests.core.specs import HUP, RULES, TERM, only, plan, spec
 
 if TYPE_CHECKING:
@@ -193,6 +194,7 @@ def plan_of(programs: dict[str, tuple[int, bool]]) -> Plan:
     )
 
 
+@REPEATABLE
 @given(PLANS, st.lists(st.sampled_from([Fate(), Fate(slow=True)]), min_size=1, max_size=3))
 def test_whatever_was_before_the_last_plan_is_what_runs(
     plans: list[dict[str, tuple[int, bool]]], fates: list[Fate]
