@@ -200,8 +200,8 @@ class Pid1:
         """Give the facts to the core and carry out its effects, until nothing of either is left,
         or a look at the signals is due.
 
-        Facts come first, so that what has become senseless is not done any more; the effects keep
-        their order among themselves. Log lines are written at once.
+        Effects are carried out at once, but for those that fork: these wait in a queue behind the
+        facts, so that a stop is not held up, and what it has made senseless is not done any more.
         """
         until = time.monotonic() + MAX_SETTLE_S
         while (self._facts or self._effects) and self._exit_code is None:
@@ -223,10 +223,10 @@ class Pid1:
                 self._facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
             return
         for effect in effects:
-            if isinstance(effect, Log):
-                self._do(effect)
-            else:
+            if isinstance(effect, Spawn | FindCatchers | ReadPlan):
                 self._effects.append(effect)
+            else:
+                self._do(effect)
 
     def _do(self, effect: Value) -> None:
         try:
@@ -398,14 +398,21 @@ class Pid1:
                 answer = answer[posix.write(fd, answer) :]
             return 0
 
+        answers: list[tuple[tuple[str, int], ...]] = []
+
         def on_value(value: object) -> None:
             if isinstance(value, tuple):
-                self._facts.append(CatchersFound(effect.send, value))
+                answers.append(value)
+
+        def on_end(_: ExitStatus) -> None:
+            found = answers[0] if answers else ()
+            self._facts.append(CatchersFound(effect.send, found))
 
         try:
-            self._fork_helper("signal", look, on_value, lambda _: None)
+            self._fork_helper("signal", look, on_value, on_end)
         except OSError as exc:
             self._log.line(WARN, f"cannot forward signal {effect.send}: fork: {exc.strerror}")
+            self._facts.append(CatchersFound(effect.send, ()))
 
     # ------------------------------------------------------------ effects
 

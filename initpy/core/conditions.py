@@ -48,7 +48,7 @@ def has_failed(process: Process) -> bool:
 
 def has_ended_by_itself(process: Process) -> bool:
     """For good, and not because anybody asked."""
-    if process.spawnerr == CONTAINER_STOPS:
+    if process.spawnerr == CONTAINER_STOPS or is_held_by_operator(process):
         return False
     return process.state in (State.EXITED, State.FATAL) and process.wanted == Wanted.DOWN
 

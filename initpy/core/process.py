@@ -112,9 +112,8 @@ def succeeded_by(process: Process, spec: ProcessSpec) -> Process:
     The epochs go on, so that the old one's timers mean nothing to the new; and so does what its
     last instance may have left behind, and who had stopped it.
     """
-    return Process(
-        spec, by_operator=process.by_operator, epoch=process.epoch + 1, group=process.group
-    )
+    was_stopped = process.state == State.STOPPED and process.by_operator
+    return Process(spec, by_operator=was_stopped, epoch=process.epoch + 1, group=process.group)
 
 
 def step(process: Process, event: Value, now: float) -> Step:
@@ -170,7 +169,16 @@ def step(process: Process, event: Value, now: float) -> Step:
 
         # ---- the way up
         case State.STARTING, Spawned(pid=pid):
-            return replace(process, pid=pid, group=pid), (_spawned_line(process, pid),)
+            return _enter(  # only now: in a boot of thousands, the fork comes seconds later
+                process,
+                State.STARTING,
+                now,
+                _start_wait_s(process.spec),
+                _spawned_line(process, pid),
+                pid=pid,
+                group=pid,
+                started_at=now,
+            )
         case State.STARTING, SpawnFailed(reason=reason):
             return _fail(process, now, reason, NOT_EXECUTABLE)
         case State.STARTING, Executed(pid=pid) if pid == process.pid:

@@ -126,6 +126,10 @@ class Supervisor(Value):
     """The first program that ended unexpectedly for good."""
     last_signal: int = 0
     """REST: what the rest was sent."""
+    early: tuple[int, ...] = ()
+    """Signals that came in BOOT, before it was known what they mean."""
+    asking: tuple[int, ...] = ()
+    """Signals for which somebody is finding out who catches them."""
     asked: tuple[int, ...] = ()
     """The signals that have asked for the end so far."""
     overran: tuple[str, ...] = ()
@@ -173,6 +177,8 @@ class _Turn:
             case SignalReceived(signum=signum):
                 self.signal(signum)
             case CatchersFound(send=send, found=found):
+                asking = [signum for signum in self.supervisor.asking if signum != send]
+                self.change(asking=tuple(asking))
                 self.forward(send, [key for key, pid in found if pid and self.pid_of(key) == pid])
             case PlanReady(plan=plan) if self.supervisor.phase == Phase.BOOT:
                 self.boot(plan)
@@ -254,8 +260,10 @@ class _Turn:
                 self.start_those_ready()
             if has_failed(process):
                 self.fail(process)
-            if is_down(process):
+            if is_down(process) and self.supervisor.phase == Phase.UP:
                 self.go_after_stop(process.spec.key)
+                self.give_up_dependents()
+                self.start_those_ready()
                 self.end_when_done(process.spec.key)
             return
         if is_between_instances(process):
@@ -276,6 +284,9 @@ class _Turn:
             waiting=tuple([Start(spec.key) for spec in specs if spec.autostart]),
         )
         self.start_those_ready()
+        for signum in self.supervisor.early:
+            if self.rule_for(signum).action == RELOAD:
+                self.ask_for_plan()
         self.end_when_done("")
 
     def start_those_ready(self) -> None:
@@ -331,10 +342,14 @@ class _Turn:
         self.log(INFO, f"reloaded: {said or 'no program is to be started or stopped'}")
         for key in added:
             self.start_after_reload(key)
-        for key in reversed(_in_order(self.tiers())):
-            if key in changed or key in removed:
-                self.no_longer_waits(key)
-                self.stop_for_reload(key)
+        stopping = [
+            key for key in reversed(_in_order(self.tiers())) if key in changed or key in removed
+        ]
+        for key in (*stopping, *[key for key, spec in specs.items() if not spec.autostart]):
+            self.no_longer_waits(key)
+        for key in stopping:
+            self.stop_for_reload(key)
+        self.give_up_dependents()
         self.start_those_ready()
         self.end_when_done("")
 
@@ -342,14 +357,15 @@ class _Turn:
         if key in self.supervisor.reloaded:
             return  # an earlier reload has stopped it, and it is not down yet
         self.change(reloaded=(*self.supervisor.reloaded, key))
-        if is_down(self.supervisor.processes[key]):
+        process = self.supervisor.processes[key]
+        if is_down(process) and not process.pid:
             self.go_after_stop(key)
         else:
             self.tell(key, Stop(key))
 
     def go_after_stop(self, key: str) -> None:
         """It is down. If that is because of a reload, it goes away, or starts as it is now."""
-        if key not in self.supervisor.reloaded:
+        if key not in self.supervisor.reloaded or self.pid_of(key):
             return
         reloaded = [other for other in self.supervisor.reloaded if other != key]
         self.change(reloaded=tuple(reloaded))
@@ -359,7 +375,6 @@ class _Turn:
             self.put(succeeded_by(process, specs[key]))
             if not (process.state == State.STOPPED and process.by_operator):
                 self.start_after_reload(key)
-                self.start_those_ready()
         else:
             others = self.supervisor.processes.items()
             self.change(processes={other: process for other, process in others if other != key})
@@ -376,18 +391,20 @@ class _Turn:
         cause = Cause(code_of(process) or 1, why_failed(process))
         if self.supervisor.failure is None:
             self.change(failure=cause)
-        self.give_up_dependents(process)
+        self.give_up_dependents()
         if process.spec.critical and not process.by_operator:
             self.shut_down(cause)
 
-    def give_up_dependents(self, process: Process) -> None:
-        state = "entered FATAL state" if process.state == State.FATAL else "ended unexpectedly"
-        reason = f"'{process.spec.name}', which it comes after, {state}"
-        for key in [order.key for order in self.supervisor.waiting]:
-            if process.spec.key in self.supervisor.processes[key].spec.after:
-                self.no_longer_waits(key)
-                status = process.status or ExitStatus()
-                self.tell(key, GiveUp(key, reason, status, process.by_operator))
+    def give_up_dependents(self) -> None:
+        """What waits for one that has failed, and that no reload will mend, waits in vain."""
+        processes = self.supervisor.processes
+        for order in self.supervisor.waiting:
+            for earlier in processes[order.key].spec.after:
+                process = processes[earlier]
+                if has_failed(process) and earlier not in self.supervisor.reloaded:
+                    self.no_longer_waits(order.key)
+                    self.tell(order.key, _give_up(order, process))
+                    break
 
     def end_when_done(self, key: str) -> None:
         """End UP when nothing is left to run; or when `key`, which has just gone down, was the
@@ -396,7 +413,8 @@ class _Turn:
         if supervisor.phase != Phase.UP:
             return
         givers = [supervisor.processes[giver] for giver in supervisor.plan.exit_code_from]
-        if key in supervisor.plan.exit_code_from and all(map(has_ended_by_itself, givers)):
+        concerned = givers and (not key or key in supervisor.plan.exit_code_from)
+        if concerned and all(map(has_ended_by_itself, givers)):
             name = givers[0].spec.program
             self.shut_down(Cause(0, f"'{name}', whose exit code is the container's, has ended"))
         elif not (supervisor.waiting or supervisor.reloaded) and all(
@@ -415,6 +433,10 @@ class _Turn:
     def signal(self, signum: int) -> None:
         name = signal_name(signum)
         rule = self.rule_for(signum)
+        if self.supervisor.phase == Phase.BOOT and rule.action != SHUTDOWN:
+            if signum not in self.supervisor.early:
+                self.change(early=(*self.supervisor.early, signum))
+            return
         if rule.action == SHUTDOWN:
             self.log(WARN, f"received {name} indicating exit request")
             self.asked_to_end(signum)
@@ -436,7 +458,9 @@ class _Turn:
                 for key, process in self.supervisor.processes.items()
                 if process.pid
             ]
-            if live:
+            # As the kernel does: one that comes while the same still waits is merged with it.
+            if live and rule.send not in self.supervisor.asking:
+                self.change(asking=(*self.supervisor.asking, rule.send))
                 self.effects.append(FindCatchers(rule.send, tuple(live)))
 
     def rule_for(self, signum: int) -> SignalRule:
@@ -600,6 +624,13 @@ class _Turn:
             why = f"{cause.why}; exit_code_from '{giver.spec.name}'{how}"
             return Cause(code_of(giver) or int(has_failed(giver)), why)
         return cause
+
+
+def _give_up(order: Start, failed: Process) -> GiveUp:
+    state = "entered FATAL state" if failed.state == State.FATAL else "ended unexpectedly"
+    reason = f"'{failed.spec.name}', which it comes after, {state}"
+    by_operator = order.by_operator or failed.by_operator
+    return GiveUp(order.key, reason, failed.status or ExitStatus(), by_operator)
 
 
 def _in_order(tiered: tuple[tuple[str, ...], ...]) -> list[str]:

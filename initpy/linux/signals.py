@@ -82,7 +82,9 @@ class Signals:
             if before == _signal.SIG_IGN and signum not in IGNORED_BY_PYTHON:
                 ignored.append(signum)
         limits = resource.getrlimit(resource.RLIMIT_SIGPENDING)
-        resource.setrlimit(resource.RLIMIT_SIGPENDING, (min(MAX_QUEUED, limits[1]), limits[1]))
+        hard = limits[1]  # -1: unlimited
+        soft = hard if 0 <= hard < MAX_QUEUED else MAX_QUEUED
+        resource.setrlimit(resource.RLIMIT_SIGPENDING, (soft, hard))
         self.inherited = Inherited(mask, tuple(ignored), limits)
         set_mask(())
 

@@ -116,8 +116,11 @@ def test_a_start_forks_and_gives_it_startsecs_to_prove_itself() -> None:
 
 def test_a_spawn_is_told_with_its_pid() -> None:
     process, _ = run(Process(spec()), (0.0, Start("web")))
-    process, effects = step(process, Spawned("web", PID), 0.0)
-    assert effects == (Log(INFO, "spawned: 'web' with pid 8"),)
+    process, effects = step(process, Spawned("web", PID), 3.0)
+    assert effects == (
+        SetTimer("web", 4.0, process.epoch),  # startsecs counts from the fork
+        Log(INFO, "spawned: 'web' with pid 8"),
+    )
     assert (process.state, process.pid) == (State.STARTING, PID)
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from initpy.core.messages import (
+    CatchersFound,
     FindCatchers,
     PlanReady,
     PlanRefused,
@@ -22,7 +23,7 @@ from initpy.core.supervisor import Phase
 from initpy.plan import RELOAD, SignalRule
 from tests.core.kernel import Fate, Kernel
 from tests.core.profile import REPEATABLE
-from tests.core.specs import HUP, RULES, TERM, only, plan, spec
+from tests.core.specs import HUP, RULES, TERM, exited, only, plan, spec
 
 if TYPE_CHECKING:
     from initpy.core.values import Value
@@ -158,6 +159,79 @@ def test_the_new_order_holds_for_the_stop() -> None:
     kernel.tell(SignalReceived(TERM))
     stops = [line for line in kernel.lines()[seen:] if line.startswith("stopped")]
     assert [line.split()[1] for line in stops] == ["a", "b"]
+
+
+def test_a_hup_before_the_first_plan_is_not_lost() -> None:
+    kernel = Kernel(plan(up("a"), signals=RELOADS), boots=False)
+    kernel.tell(SignalReceived(HUP))
+    booted = kernel.tell(PlanReady(plan(up("a"), signals=RELOADS)))
+    assert only(ReadPlan, booted) == [ReadPlan()]
+
+
+def test_what_failed_after_one_reload_is_not_lost_by_the_next_ones() -> None:
+    """FATAL is no stop by hand, not even of what a reload, as an operator would, had started."""
+    spawn_fails = Fate(spawn_fails="typo")
+    kernel = Kernel(plan(up("base")), Fate(slow=True), spawn_fails, Fate(), Fate())
+    base = kernel.pid("base")
+    kernel.tell(PlanReady(plan(up("base"), up("web", after=("base",), startretries=0))))
+    assert kernel.state("web") == State.FATAL
+    for version in (2, 3, 4):
+        kernel.tell(PlanReady(plan(up("base", 2), up("web", version, after=("base",)))))
+    kernel.let_go(base)
+    kernel.settle()
+    assert kernel.state("base") == kernel.state("web") == State.RUNNING
+    assert kernel.process("web").spec.argv == (b"prog", b"4")
+
+
+def test_a_reload_that_breaks_who_gives_the_exit_code_ends_nothing() -> None:
+    kernel = Kernel(
+        plan(up("main"), up("x"), exit_code_from=("main",)),
+        Fate(),
+        Fate(),
+        Fate(spawn_fails="typo"),
+    )
+    kernel.tell(PlanReady(plan(up("main", 2, startretries=0), up("x"), exit_code_from=("main",))))
+    assert kernel.state("main") == State.FATAL
+    assert kernel.supervisor.phase == Phase.UP
+
+
+def test_nothing_starts_against_the_old_instance_of_what_it_comes_after() -> None:
+    kernel = Kernel(plan(up("db"), up("once", autorestart=0)), Fate(slow=True), Fate())
+    db = kernel.pid("db")
+    kernel.dies("once", exited(0))
+    effects = kernel.tell(
+        PlanReady(plan(up("db", 2), up("once", 2, autorestart=0), up("web", after=("db",))))
+    )
+    assert "web" not in spawned(effects)
+    kernel.let_go(db)
+    kernel.settle()
+    assert [effect.key for effect in only(Spawn, kernel.done)][-2:] == ["db", "web"]
+
+
+def test_what_is_added_behind_a_failed_program_is_given_up() -> None:
+    broken = up("base", startretries=0, critical=False)
+    kernel = Kernel(plan(up("x"), broken), Fate(), Fate(spawn_fails="no"), Fate())
+    assert kernel.state("base") == State.FATAL
+    kernel.tell(PlanReady(plan(up("x"), broken, up("web", after=("base",)))))
+    assert kernel.state("web") == State.FATAL
+    assert kernel.supervisor.phase == Phase.UP
+
+
+def test_a_program_that_waits_and_is_not_to_be_autostarted_any_more_does_not_start() -> None:
+    base = spec("base", startsecs=5.0)
+    kernel = Kernel(plan(base, up("web", after=("base",))))
+    kernel.tell(PlanReady(plan(base, up("web", after=("base",), autostart=False))))
+    kernel.sleep(6.0)
+    assert kernel.state("base") == State.RUNNING
+    assert kernel.state("web") == State.STOPPED
+
+
+def test_the_same_signal_is_asked_about_once_at_a_time() -> None:
+    kernel = Kernel(plan(up("a")))
+    asked = kernel.tell(*[SignalReceived(10)] * 5)
+    assert len(only(FindCatchers, asked)) == 1
+    kernel.tell(CatchersFound(10, ()))
+    assert len(only(FindCatchers, kernel.tell(SignalReceived(10)))) == 1
 
 
 def test_new_signals_hold_at_once() -> None:

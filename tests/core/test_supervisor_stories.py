@@ -590,7 +590,9 @@ def test_a_plan_that_comes_after_a_stop_starts_nothing() -> None:
 
 def test_other_signals_before_the_plan_do_nothing() -> None:
     for signum in (HUP, USR1, WINCH):
-        assert step(Supervisor(), SignalReceived(signum), T0) == (Supervisor(), ())
+        supervisor, effects = step(Supervisor(), SignalReceived(signum), T0)
+        assert effects == ()
+        assert supervisor.phase == Phase.BOOT
 
 
 # ---------------------------------------------------------------- the way down
