@@ -40,6 +40,7 @@ from initpy.core.messages import (
     SpawnFailed,
     TimerFired,
 )
+from initpy.core.process import SIGCONT, SIGKILL
 from initpy.core.states import State
 from initpy.core.supervisor import Supervisor, step
 from initpy.core.timers import Timers
@@ -59,7 +60,8 @@ if TYPE_CHECKING:
     from initpy.core.states import ExitStatus
     from initpy.core.values import Value
 
-SIGTERM, SIGKILL, SIGCONT = 15, 9, 18
+FORKING = (Spawn, FindCatchers, ReadPlan)
+"""Effects that take milliseconds each; all others are a few syscalls at the most."""
 
 MAX_SETTLE_S = 0.01
 """After this long, PID 1 looks at its signals before it goes on: a boot of 1,000 programs is 1,000
@@ -167,22 +169,23 @@ class Pid1:
         self._settle()
         self._watch_log()
 
-    def _call(self, callback: Callable[[], None]) -> None:
-        """Run a part of the loop; a bug in it costs what it was about to do, never PID 1."""
+    def _call(self, callback: Callable[[], None]) -> bool:
+        """Run a part of the loop; a bug in it costs what it was about to do, never PID 1.
+
+        Returns whether it went well.
+        """
         try:
             callback()
         except Exception as exc:
             self._log.line("CRIT", f"a fault of initpy, going on: {exc!r}")
+            return False
+        return True
 
     def _call_for(self, fd: int, callback: Callable[[], None]) -> None:
         """The same for a ready file, which is not looked at again after a fault: epoll would
         report it for ever. The signals are what PID 1 lives on, and are never given up."""
-        try:
-            callback()
-        except Exception as exc:
-            self._log.line("CRIT", f"a fault of initpy, going on: {exc!r}")
-            if fd != self._signals.fd and self._callbacks.pop(fd, None) is not None:
-                self._epoll.unregister(fd)
+        if not self._call(callback) and fd != self._signals.fd:
+            self._unwatch(fd)
 
     def _wait_s(self) -> float:
         """Seconds until the first timer; -1: for ever."""
@@ -223,7 +226,7 @@ class Pid1:
                 self._facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
             return
         for effect in effects:
-            if isinstance(effect, Spawn | FindCatchers | ReadPlan):
+            if isinstance(effect, FORKING):
                 self._effects.append(effect)
             else:
                 self._do(effect)
@@ -241,9 +244,12 @@ class Pid1:
     def _close(self, fd: int) -> None:
         """Unwatch before closing: a forked child may share the open file, and epoll would go on
         reporting it under a number that means something else by then."""
+        self._unwatch(fd)
+        posix.close(fd)
+
+    def _unwatch(self, fd: int) -> None:
         if self._callbacks.pop(fd, None) is not None:
             self._epoll.unregister(fd)
-        posix.close(fd)
 
     def _watch_log(self) -> None:
         """Wake up when a full stderr has room again, and only then."""
@@ -252,8 +258,7 @@ class Pid1:
         fd = self._log.fd
         try:
             if self._watches_log:
-                if self._callbacks.pop(fd, None) is not None:
-                    self._epoll.unregister(fd)
+                self._unwatch(fd)
             else:
                 self._epoll.register(fd, select.EPOLLOUT)
                 self._callbacks[fd] = self._log.flush

@@ -256,15 +256,7 @@ class _Turn:
         """A process has changed its state."""
         process = notice.process
         if self.supervisor.phase == Phase.UP:
-            if process.state in (State.RUNNING, State.EXITED):
-                self.start_those_ready()
-            if has_failed(process):
-                self.fail(process)
-            if is_down(process) and self.supervisor.phase == Phase.UP:
-                self.go_after_stop(process.spec.key)
-                self.give_up_dependents()
-                self.start_those_ready()
-                self.end_when_done(process.spec.key)
+            self.note_in_up(process)
             return
         if is_between_instances(process):
             self.start_no_more(process.spec.key)
@@ -272,6 +264,19 @@ class _Turn:
             if process.killed:
                 self.change(overran=(*self.supervisor.overran, process.spec.name))
             self.stop_tiers()
+
+    def note_in_up(self, process: Process) -> None:
+        if has_failed(process):
+            self.fail(process)
+            if self.supervisor.phase != Phase.UP:
+                return
+        if is_down(process):
+            self.go_after_stop(process.spec.key)
+            self.give_up_dependents()
+            self.start_those_ready()
+            self.end_when_done(process.spec.key)
+        elif process.state == State.RUNNING:
+            self.start_those_ready()
 
     # ------------------------------------------------------------ the way up
 
@@ -410,8 +415,6 @@ class _Turn:
         """End UP when nothing is left to run; or when `key`, which has just gone down, was the
         last of those who give the exit code."""
         supervisor = self.supervisor
-        if supervisor.phase != Phase.UP:
-            return
         givers = [supervisor.processes[giver] for giver in supervisor.plan.exit_code_from]
         concerned = givers and (not key or key in supervisor.plan.exit_code_from)
         if concerned and all(map(has_ended_by_itself, givers)):
