@@ -14,6 +14,27 @@ NEVER, UNEXPECTED, ALWAYS = 0, 1, 2
 # What PID 1 does when it gets a signal (`[init.signals]`).
 SHUTDOWN, RELOAD, FORWARD, IGNORE = "shutdown", "reload", "forward", "ignore"
 
+TAG = "INITPY_PROCESS"
+"""The variable that holds a process's key: it marks what the process leaves behind."""
+
+
+class Backoff(Value):
+    """The delays between failed starts: `initial_s`, then each `factor` times the one before, up to
+    `max_s`; each stretched by up to `jitter` of itself, drawn anew."""
+
+    initial_s: float
+    factor: float
+    max_s: float
+    jitter: float
+    """0.0 to 1.0."""
+
+
+class RestartLimit(Value):
+    """At most `count` restarts in any `window_s` seconds."""
+
+    count: int
+    window_s: float
+
 
 class ProcessSpec(Value):
     """One process to be: what to execute, as whom, and how to supervise it."""
@@ -29,7 +50,8 @@ class ProcessSpec(Value):
     paths: tuple[bytes, ...]
     """Where to look for argv[0], in order; tried at every spawn."""
     environment: tuple[tuple[bytes, bytes], ...] = ()
-    """Set on top of the environment that PID 1 itself was given."""
+    """Set on top of the environment that PID 1 itself was given, or (`clean_environment`) alone."""
+    clean_environment: bool = False
     directory: bytes = b""
     """Empty: the one PID 1 was started in."""
     uid: int = -1
@@ -38,6 +60,12 @@ class ProcessSpec(Value):
     groups: tuple[int, ...] = ()
     umask: int = -1
     """-1: PID 1's own."""
+    rlimits: tuple[tuple[int, int, int], ...] = ()
+    """The resource's number, its soft and its hard limit (-1: unlimited)."""
+    nice: int | None = None
+    """None, here and below: PID 1's own."""
+    oom_score_adj: int | None = None
+    no_new_privs: bool = False
     unspawnable: str = ""
     """Why no attempt to spawn it can succeed (an unknown user); empty: nothing known against it."""
     after: tuple[str, ...] = ()
@@ -45,15 +73,29 @@ class ProcessSpec(Value):
     group_priority: int = 999
     priority: int = 999
     autostart: bool = True
+    oneshot: bool = False
+    """Its work is done when it ends with an expected code; what comes after it waits for that."""
     startsecs: float = 1.0
     startretries: int = 3
     autorestart: int = UNEXPECTED
     exitcodes: tuple[int, ...] = (0,)
-    stopsignal: int = 15
-    stopwaitsecs: float = 10.0
+    backoff: Backoff | None = None
+    """None: 1, 2, 3 … seconds, as supervisord."""
+    restart_limit: RestartLimit | None = None
+    """For those that end after they have been RUNNING; over it: FATAL. None: no limit."""
+    drain_s: float = 0.0
+    """When the container is asked to stop: how long it runs on before the first signal."""
+    stop_command: tuple[bytes, ...] = ()
+    """Run before the first signal; empty: none."""
+    stop_paths: tuple[bytes, ...] = ()
+    """Where to look for stop_command[0], as `paths`."""
+    stopsteps: tuple[tuple[int, float], ...] = ((15, 10.0),)
+    """Signals, and the seconds each has to work; after the last comes SIGKILL."""
     stopasgroup: bool = False
     killasgroup: bool = True
     critical: bool = True
+    foreground: str = ""
+    """What keeps this program in the foreground, if it is known to leave it; for the log."""
 
 
 class SignalRule(Value):
@@ -79,3 +121,5 @@ class Plan(Value):
     """For the whole container: from the stop request to the exit of PID 1."""
     exit_code_from: tuple[str, ...] = ()
     """Processes of the program whose exit code becomes the container's; empty: the culprit's."""
+    oom_file: bytes = b""
+    """The file in which the kernel counts the memory cgroup's OOM kills; empty: there is none."""

@@ -9,7 +9,7 @@ because those trust what they read, and a helper may have gone mad (DESIGN §1).
 from __future__ import annotations
 
 from initpy.core.values import Value, fields_of
-from initpy.plan import Plan, ProcessSpec, SignalRule
+from initpy.plan import Backoff, Plan, ProcessSpec, RestartLimit, SignalRule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,13 @@ MAX_FRAME_BYTES = 64 * 1024 * 1024
 
 MAX_DEPTH = 16
 
-_CLASSES: dict[bytes, type[Value]] = {b"P": Plan, b"S": ProcessSpec, b"R": SignalRule}
+_CLASSES: dict[bytes, type[Value]] = {
+    b"P": Plan,
+    b"S": ProcessSpec,
+    b"R": SignalRule,
+    b"B": Backoff,
+    b"L": RestartLimit,
+}
 _LETTERS = {cls: letter for letter, cls in _CLASSES.items()}
 
 

@@ -10,7 +10,7 @@ from initpy.config.reading import wrong_in_name
 from initpy.config.settings import MAX_PROCESSES, SIGNALS
 from initpy.core.ordering import CycleError, tiers
 from initpy.core.values import Value, replace
-from initpy.plan import FORWARD, Plan, ProcessSpec, SignalRule
+from initpy.plan import FORWARD, TAG, Plan, ProcessSpec, SignalRule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -206,16 +206,19 @@ class Compiler:
             return None
         group = self._group_of[block.name]
         identity = self._identity(user, unix_group)
+        key = _key(group.name, name)
         path = environment.get("PATH", self._environ.get("PATH", DEFAULT_PATH))
         variables = {
             "SUPERVISOR_ENABLED": "1",
             "SUPERVISOR_PROCESS_NAME": name,
             "SUPERVISOR_GROUP_NAME": group.name,
+            TAG: key,
             **dict(identity.environment),
             **environment,
         }
+        variables[TAG] = key  # whatever the file says
         spec = ProcessSpec(
-            key=_key(group.name, name),
+            key=key,
             name=name,
             group=group.name,
             program=block.name,
@@ -229,6 +232,7 @@ class Compiler:
             umask=-1 if options["umask"] is None else options["umask"],
             unspawnable=identity.unspawnable,
             group_priority=group.priority,
+            stopsteps=((options["stopsignal"], options["stopwaitsecs"]),),
             **{option: options[option] for option in _COPIED},
         )
         pairs = [part for pair in spec.environment for part in pair]
@@ -329,8 +333,6 @@ _COPIED = (
     "startretries",
     "autorestart",
     "exitcodes",
-    "stopsignal",
-    "stopwaitsecs",
     "stopasgroup",
     "killasgroup",
     "critical",

@@ -15,11 +15,16 @@ MADE_OF = (
     "argv",
     "paths",
     "environment",
+    "clean_environment",
     "directory",
     "uid",
     "gid",
     "groups",
     "umask",
+    "rlimits",
+    "nice",
+    "oom_score_adj",
+    "no_new_privs",
     "unspawnable",
 )
 """What a process is made of; the other fields of its spec say how it is supervised."""

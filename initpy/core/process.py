@@ -260,7 +260,7 @@ def _begin(process: Process, now: float) -> Step:
             process,
             process.state,
             now,
-            min(SURVIVORS_WAIT_S, process.spec.stopwaitsecs),
+            min(SURVIVORS_WAIT_S, stop_time_s(process.spec)),
             KillGroup(process.spec.key, process.group, SIGTERM),
             wanted=Wanted.UP,
             ending=SIGTERM,
@@ -384,14 +384,21 @@ def _stop(process: Process, order: Stop, now: float) -> Step:
 
 
 def _stop_wait_s(spec: ProcessSpec, order: Stop) -> float:
-    return spec.stopwaitsecs if order.within_s is None else min(spec.stopwaitsecs, order.within_s)
+    wait_s = stop_time_s(spec)
+    return wait_s if order.within_s is None else min(wait_s, order.within_s)
+
+
+def stop_time_s(spec: ProcessSpec) -> float:
+    """How long it may take to stop, before SIGKILL."""
+    return sum([wait_s for _, wait_s in spec.stopsteps])
 
 
 def _stop_signals(spec: ProcessSpec, pid: int) -> tuple[Value, ...]:
     """The stop signal, and CONT, without which a stopped process would never see it."""
+    signum, _ = spec.stopsteps[0]
     if spec.stopasgroup:
-        return (KillGroup(spec.key, pid, spec.stopsignal), KillGroup(spec.key, pid, SIGCONT))
-    return (Kill(spec.key, pid, spec.stopsignal), Kill(spec.key, pid, SIGCONT))
+        return (KillGroup(spec.key, pid, signum), KillGroup(spec.key, pid, SIGCONT))
+    return (Kill(spec.key, pid, signum), Kill(spec.key, pid, SIGCONT))
 
 
 def _stop_in_backoff(process: Process, order: Stop, now: float) -> Step:

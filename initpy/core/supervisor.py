@@ -58,7 +58,7 @@ from initpy.core.messages import (
     TimerFired,
 )
 from initpy.core.ordering import tiers
-from initpy.core.process import SIGKILL, SIGTERM, Process, succeeded_by
+from initpy.core.process import SIGKILL, SIGTERM, Process, stop_time_s, succeeded_by
 from initpy.core.process import step as step_process
 from initpy.core.states import ExitStatus, State
 from initpy.core.values import Value, replace
@@ -553,7 +553,7 @@ class _Turn:
         longest_s = 0.0
         for process in sorted(self.up(tier), key=stop_order):
             key = process.spec.key
-            longest_s = max(longest_s, min(within_s, process.spec.stopwaitsecs))
+            longest_s = max(longest_s, min(within_s, stop_time_s(process.spec)))
             self.tell(key, Stop(key, within_s=within_s, for_good=True))
         kill_at = self.now + longest_s
         # SIGKILL needs a moment to work, but the many tiers' moments must not add up.

@@ -14,6 +14,7 @@ SUPERVISOR = (
     (b"SUPERVISOR_ENABLED", b"1"),
     (b"SUPERVISOR_PROCESS_NAME", b"web"),
     (b"SUPERVISOR_GROUP_NAME", b"web"),
+    (b"INITPY_PROCESS", b"web"),
 )
 
 
@@ -42,8 +43,7 @@ def test_a_command_is_all_that_a_program_needs() -> None:
                 startretries=3,
                 autorestart=UNEXPECTED,
                 exitcodes=(0,),
-                stopsignal=15,
-                stopwaitsecs=10.0,
+                stopsteps=((15, 10.0),),
                 stopasgroup=False,
                 killasgroup=True,
                 critical=True,
@@ -87,13 +87,13 @@ def test_a_command_is_all_that_a_program_needs() -> None:
         ("exitcodes = [0, 255]", "exitcodes", (0, 255)),
         ("exitcodes = 3", "exitcodes", (3,)),
         ("exitcodes = []", "exitcodes", ()),
-        ('stopsignal = "QUIT"', "stopsignal", 3),
-        ('stopsignal = "sigint"', "stopsignal", 2),
-        ('stopsignal = "RTMIN+3"', "stopsignal", 37),
-        ('stopsignal = "15"', "stopsignal", 15),
-        ("stopsignal = 64", "stopsignal", 64),
-        ("stopwaitsecs = 0", "stopwaitsecs", 0.0),
-        ("stopwaitsecs = 1e2", "stopwaitsecs", 100.0),
+        ('stopsignal = "QUIT"', "stopsteps", ((3, 10.0),)),
+        ('stopsignal = "sigint"', "stopsteps", ((2, 10.0),)),
+        ('stopsignal = "RTMIN+3"', "stopsteps", ((37, 10.0),)),
+        ('stopsignal = "15"', "stopsteps", ((15, 10.0),)),
+        ("stopsignal = 64", "stopsteps", ((64, 10.0),)),
+        ("stopwaitsecs = 0", "stopsteps", ((15, 0.0),)),
+        ("stopwaitsecs = 1e2", "stopsteps", ((15, 100.0),)),
         ("stopasgroup = true", "stopasgroup", True),
         ("killasgroup = false", "killasgroup", False),
         ("critical = false", "critical", False),
@@ -308,7 +308,7 @@ def test_values_of_the_environment(item: str, value: bytes) -> None:
 
 def test_the_environment_may_be_a_section_and_its_names_anything_but_equals() -> None:
     spec = web('[program.web.environment]\n"A.b" = "dotted"\n"x y" = "1"')
-    assert spec.environment[3:] == ((b"A.b", b"dotted"), (b"x y", b"1"))
+    assert spec.environment[4:] == ((b"A.b", b"dotted"), (b"x y", b"1"))
 
 
 def test_the_program_s_environment_goes_over_ours() -> None:

@@ -24,7 +24,10 @@ RULES = tuple(SignalRule(signum, SHUTDOWN) for signum in (TERM, INT, QUIT))
 
 
 def spec(key: str = "web", **options: Any) -> ProcessSpec:
-    """A program with one process, both named `key`."""
+    """A program with one process, both named `key`; stopsignal and stopwaitsecs as in the file."""
+    if "stopsignal" in options or "stopwaitsecs" in options:
+        step = (options.pop("stopsignal", TERM), options.pop("stopwaitsecs", 10.0))
+        options["stopsteps"] = (step,)
     named = {"name": key, "group": key, "program": key, "argv": (b"prog",), "paths": (b"/prog",)}
     return ProcessSpec(key=key, **{**named, **options})
 

@@ -92,7 +92,7 @@ def test_how_it_is_supervised_holds_at_once() -> None:
     kernel = Kernel(plan(up("a")))
     effects = kernel.tell(PlanReady(plan(up("a", critical=False, stopsignal=3))))
     assert spawned(effects) == []
-    assert kernel.process("a").spec.stopsignal == 3
+    assert kernel.process("a").spec.stopsteps[0][0] == 3
 
 
 def test_a_second_reload_overtakes_the_first() -> None:
