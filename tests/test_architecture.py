@@ -23,6 +23,7 @@ FLOORS = {
     "initpy.wire": 0,
     "initpy.linux": 1,
     "initpy.pid1": 2,
+    "initpy.sweeping": 2,
     "initpy.config": 3,
     "initpy.cli": 5,
     "initpy.__main__": 6,
@@ -30,6 +31,7 @@ FLOORS = {
 
 PID1_MAY_IMPORT = {
     "__future__",
+    "_collections",
     "_signal",
     "errno",
     "heapq",
@@ -48,7 +50,7 @@ PID1_IMPORTS_ELSEWHERE = {
 }
 """Imports inside a function, each with its reason."""
 
-PURE_MAY_IMPORT = {"__future__", "heapq"}
+PURE_MAY_IMPORT = {"__future__", "_collections", "heapq"}
 
 
 def module_of(path: Path) -> str:

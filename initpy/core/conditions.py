@@ -8,7 +8,7 @@ from initpy.core.words import CONTAINER_STOPS, ended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from initpy.core.process import Process
+    from initpy.core.door import Process
     from initpy.plan import ProcessSpec
 
 MADE_OF = (
@@ -26,6 +26,7 @@ MADE_OF = (
     "oom_score_adj",
     "no_new_privs",
     "unspawnable",
+    "oneshot",
 )
 """What a process is made of; the other fields of its spec say how it is supervised."""
 
@@ -82,8 +83,9 @@ def is_held_by_operator(process: Process) -> bool:
 
 
 def lets_others_start(process: Process) -> bool:
-    """RUNNING; or it has run and come to its expected end, which it will not do again."""
-    if process.state == State.RUNNING:
+    """RUNNING; or it has run and come to its expected end, which it will not do again. A oneshot
+    has to have come to that end."""
+    if process.state == State.RUNNING and not process.spec.oneshot:
         return True
     return has_ended_by_itself(process) and not has_failed(process)
 

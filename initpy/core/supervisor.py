@@ -27,6 +27,7 @@ from initpy.core.conditions import (
     stop_order,
     why_failed,
 )
+from initpy.core.door import SIGKILL, SIGTERM, Process, succeeded_by
 from initpy.core.messages import (
     CRITICAL,
     INFO,
@@ -39,7 +40,6 @@ from initpy.core.messages import (
     Exited,
     FindCatchers,
     GiveUp,
-    GroupGone,
     KillFailed,
     KillRest,
     Log,
@@ -55,12 +55,16 @@ from initpy.core.messages import (
     SpawnFailed,
     Start,
     Stop,
+    StopCommandFailed,
+    SurvivorsFound,
+    SurvivorsGone,
     TimerFired,
+    TreeRecorded,
 )
 from initpy.core.ordering import tiers
-from initpy.core.process import SIGKILL, SIGTERM, Process, stop_time_s, succeeded_by
 from initpy.core.process import step as step_process
 from initpy.core.states import ExitStatus, State
+from initpy.core.stopping import full_stop_time_s
 from initpy.core.values import Value, replace
 from initpy.core.words import ended, line_for, signal_name
 from initpy.plan import FORWARD, RELOAD, SHUTDOWN, Plan, SignalRule
@@ -132,6 +136,10 @@ class Supervisor(Value):
     """Signals for which somebody is finding out who catches them."""
     asked: tuple[int, ...] = ()
     """The signals that have asked for the end so far."""
+    drains: bool = False
+    """STOPPING: programs first work on for their `drain`."""
+    last_death: str = ""
+    """The line of the last that died unexpectedly, or could not be started."""
     overran: tuple[str, ...] = ()
     """Names of those that had to be killed during STOPPING."""
 
@@ -163,7 +171,10 @@ class _Turn:
                 | Executed()
                 | ExecFailed()
                 | Exited()
-                | GroupGone()
+                | SurvivorsFound()
+                | SurvivorsGone()
+                | TreeRecorded()
+                | StopCommandFailed()
                 | KillFailed()
             ):
                 self.tell(event.key, event)
@@ -233,6 +244,8 @@ class _Turn:
                 line = line_for(effect)
                 if line is not None:
                     self.log(*line)
+                    if effect.process.state in (State.BACKOFF, State.EXITED) and line[0] == WARN:
+                        self.change(last_death=line[1])
 
     def order(self, order: Start | Stop | Signal) -> None:
         """An operator's order, in supervisord's terms: none is taken once the end has begun."""
@@ -486,16 +499,18 @@ class _Turn:
         if signum not in earlier:
             self.change(asked=(*earlier, signum))
         if self.supervisor.phase in (Phase.BOOT, Phase.UP):
-            self.shut_down(Cause(0, f"stopped by {signal_name(signum)}"))
+            self.shut_down(Cause(0, f"stopped by {signal_name(signum)}"), drains=True)
             return
         at_once = (signum == SIGINT and SIGINT in earlier) or (signum == SIGQUIT and earlier)
         if at_once and self.supervisor.last_signal != SIGKILL:
             self.log(WARN, f"{signal_name(signum)} again: killing everything at once")
             self.kill_rest()
+        elif self.supervisor.drains:
+            self.end_drain()
 
     # ------------------------------------------------------------ the way down
 
-    def shut_down(self, cause: Cause) -> None:
+    def shut_down(self, cause: Cause, drains: bool = False) -> None:
         end_at = self.now + self.supervisor.plan.shutdown_timeout_s
         self.change(
             phase=Phase.STOPPING,
@@ -503,6 +518,7 @@ class _Turn:
             waiting=(),
             end_at=end_at,
             tiers=self.tiers(),
+            drains=drains,
         )
         self.change(tier=len(self.supervisor.tiers) - 1)
         if cause.code:
@@ -531,6 +547,13 @@ class _Turn:
         within_s = self.tier_time_s(max(self.supervisor.tier, 0))
         self.tell(key, Stop(key, within_s=within_s, for_good=True))
 
+    def end_drain(self) -> None:
+        """A second signal: whoever still drains is stopped now, and nobody drains any more."""
+        self.change(drains=False)
+        self.log(INFO, "asked again: nothing is drained any more")
+        if self.supervisor.phase == Phase.STOPPING:
+            self.stop_tier(self.supervisor.tier)
+
     def up(self, tier: int | None = None) -> list[Process]:
         """Processes of that tier, or of all, that are not down yet."""
         keys = self.supervisor.processes if tier is None else self.supervisor.tiers[tier]
@@ -553,8 +576,9 @@ class _Turn:
         longest_s = 0.0
         for process in sorted(self.up(tier), key=stop_order):
             key = process.spec.key
-            longest_s = max(longest_s, min(within_s, stop_time_s(process.spec)))
-            self.tell(key, Stop(key, within_s=within_s, for_good=True))
+            drains = self.supervisor.drains
+            longest_s = max(longest_s, min(within_s, full_stop_time_s(process.spec, drains)))
+            self.tell(key, Stop(key, within_s=within_s, for_good=True, drains=drains))
         kill_at = self.now + longest_s
         # SIGKILL needs a moment to work, but the many tiers' moments must not add up.
         self.set_timer(max(kill_at, min(kill_at + REST_S, self.supervisor.end_at)))
@@ -611,7 +635,7 @@ class _Turn:
             self.log(WARN, f"killed because they overran their time to stop: {overran}")
         cause = self.final_cause()
         self.log(INFO, f"exit code {cause.code}: {cause.why}")
-        self.effects.append(Exit(cause.code))
+        self.effects.append(Exit(cause.code, self.supervisor.last_death))
 
     def final_cause(self) -> Cause:
         """The first cause, or what `exit_code_from` says, as far as it ended by itself.

@@ -18,20 +18,21 @@ class NoChildrenError(Exception):
     """There is no child left, neither dead nor alive."""
 
 
-def reap() -> Iterator[tuple[int, ExitStatus]]:
-    """The dead children, each with how it ended, until none is left that has died.
+def reap() -> Iterator[tuple[int, int, int]]:
+    """The dead children, until none is left that has died: the pid, the raw wait status, and the
+    most memory that it, or a child it has waited for, ever had, in KiB.
 
     Raises:
         NoChildrenError: there are no children at all (any more).
     """
     while True:
         try:
-            pid, wait_status = posix.waitpid(-1, posix.WNOHANG)
+            pid, wait_status, usage = posix.wait4(-1, posix.WNOHANG)
         except ChildProcessError:
             raise NoChildrenError from None
         if pid == 0:  # some live, none dead
             return
-        yield pid, exit_status(wait_status)
+        yield pid, wait_status, usage.ru_maxrss
 
 
 def has_children() -> bool:

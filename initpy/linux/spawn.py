@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import errno
 import posix
+import resource
 
+from initpy.core.values import replace
 from initpy.linux.signals import block_all, restore_in_child, set_mask
 
 TYPE_CHECKING = False
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 MAX_REASON_BYTES = 2048
 """Below PIPE_BUF, so that the child's one write arrives whole."""
 
+RLIMIT_LOCKS = 10
+"""Linux, every architecture; the resource module does not name it."""
+
+MARK_VARIABLE = b"INITPY_PROCESS"
+
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 """Exit codes of a child that could not become the program, as a shell has them."""
 
@@ -33,11 +40,16 @@ class SpawnError(Exception):
 
 
 def spawn(
-    spec: ProcessSpec, environment: dict[bytes, bytes], stdin_fd: int, inherited: Inherited
+    spec: ProcessSpec,
+    environment: dict[bytes, bytes],
+    stdin_fd: int,
+    inherited: Inherited,
+    mark: int,
 ) -> tuple[int, int]:
     """Fork and have the child execute the program.
 
-    `environment` is PID 1's own, over which the program's is laid.
+    `environment` is PID 1's own, over which the program's is laid. `mark` is a number by which all
+    that the program leaves behind is known, see `sweep`.
 
     Returns the pid, and the fd from which the reason comes if exec fails, non-blocking: end of
     file means that it has succeeded.
@@ -56,7 +68,7 @@ def spawn(
     try:
         pid = posix.fork()
         if pid == 0:
-            _become(spec, environment, stdin_fd, write_fd, inherited)
+            _become(spec, environment, stdin_fd, write_fd, inherited, mark)
     except OSError as exc:
         posix.close(reason_fd)
         if exc.errno == errno.EAGAIN:
@@ -68,6 +80,25 @@ def spawn(
         posix.close(write_fd)
         set_mask(mask)
     return pid, reason_fd
+
+
+def spawn_stop_command(
+    spec: ProcessSpec,
+    environment: dict[bytes, bytes],
+    stdin_fd: int,
+    inherited: Inherited,
+    mark: int,
+    main_pid: int,
+) -> tuple[int, int]:
+    """As `spawn`, for the program's stop_command, which finds in MAINPID the pid of what it is to
+    stop."""
+    command = replace(
+        spec,
+        argv=spec.stop_command,
+        paths=spec.stop_paths,
+        environment=(*spec.environment, (b"MAINPID", b"%d" % main_pid)),
+    )
+    return spawn(command, environment, stdin_fd, inherited, mark)
 
 
 def fork_helper(body: Callable[[int], int], inherited: Inherited) -> tuple[int, int]:
@@ -122,6 +153,7 @@ def _become(
     stdin_fd: int,
     write_fd: int,
     inherited: Inherited,
+    mark: int,
 ) -> None:
     """The child's life up to exec; does not return."""
     code = NOT_EXECUTABLE
@@ -130,6 +162,7 @@ def _become(
         restore_in_child(inherited)
         posix.setsid()
         posix.dup2(stdin_fd, 0)
+        _set_mark(mark)
         if spec.gid != -1:
             reason = f"couldn't setgid to {spec.gid}"
             if spec.groups:
@@ -145,6 +178,7 @@ def _become(
             posix.umask(spec.umask)
         reason = ""
         environment = environment | dict(spec.environment)
+        environment[MARK_VARIABLE] = b"%d" % mark
         set_mask(inherited.mask)
         path, exc = _exec(spec, environment)
         reason = _why_not_executed(path, exc)
@@ -157,6 +191,12 @@ def _become(
     finally:
         posix.write(write_fd, reason.encode(errors="replace")[:MAX_REASON_BYTES])
         posix._exit(code)
+
+
+def _set_mark(mark: int) -> None:
+    _, hard = resource.getrlimit(RLIMIT_LOCKS)
+    if not 0 <= hard < mark:  # else the environment alone has to do
+        resource.setrlimit(RLIMIT_LOCKS, (mark, hard))
 
 
 def _exec(spec: ProcessSpec, environment: dict[bytes, bytes]) -> tuple[bytes, OSError]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from initpy.core import process as machine
 from initpy.core.messages import Log, Notice, SetTimer
-from initpy.core.process import Process
+from initpy.core.door import Process
 from initpy.core.states import STATE_NAMES, ExitStatus
 from initpy.plan import SHUTDOWN, Plan, ProcessSpec, SignalRule
 

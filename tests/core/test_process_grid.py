@@ -13,7 +13,7 @@ from initpy.core.messages import (
     Executed,
     Exited,
     GiveUp,
-    GroupGone,
+    SurvivorsGone,
     Kill,
     KillFailed,
     KillGroup,
@@ -29,7 +29,8 @@ from initpy.core.messages import (
     Stop,
     TimerFired,
 )
-from initpy.core.process import Process, is_waiting, step
+from initpy.core.door import Process, is_waiting
+from initpy.core.process import step
 from initpy.core.states import IDLE, STATE_NAMES, State, Wanted
 from initpy.core.values import Value, replace
 from initpy.plan import ALWAYS, NEVER, UNEXPECTED
@@ -121,8 +122,8 @@ EVENTS: dict[str, Value] = {
     "Exited 1": Exited("web", PID, exited(1)),
     "Exited by SIGSEGV": Exited("web", PID, killed(11)),
     "Exited, another": Exited("web", STRANGER, exited(0)),
-    "GroupGone": GroupGone("web", OLD),
-    "GroupGone, another": GroupGone("web", STRANGER),
+    "SurvivorsGone": SurvivorsGone("web", OLD),
+    "SurvivorsGone, another": SurvivorsGone("web", STRANGER),
     "KillFailed": KillFailed("web", PID, 1),
     "KillFailed, the group": KillFailed("web", OLD, 1),
     "KillFailed, another": KillFailed("web", STRANGER, 1),
@@ -256,12 +257,12 @@ COLUMNS = (
     "Exited 0",
     "Exited 1",
     "Timer",
-    "GroupGone",
+    "SurvivorsGone",
     "KillFailed",
 )
 
 NEXT_STATE = """
-shape                       | Start    | Stop     | Stop for good | Exited 0 | Exited 1 | Timer    | GroupGone | KillFailed
+shape                       | Start    | Stop     | Stop for good | Exited 0 | Exited 1 | Timer    | SurvivorsGone | KillFailed
 STOPPED                     | STARTING | -        | -             | -        | -        | -        | -         | -
 STOPPED, a group left       | -        | -        | -             | -        | -        | -        | -         | -
 STOPPED, survivors told     | -        | STOPPING | STOPPING      | -        | -        | -        | STARTING  | -
@@ -393,7 +394,7 @@ def test_a_fact_for_the_group_of_a_live_instance_is_ignored() -> None:
     """It cannot be empty while its leader lives: the fact is about a time before its setsid."""
     for name in ("STARTING", "RUNNING", "STOPPING", "UNKNOWN"):
         before = SHAPES[name]
-        assert cell(before, GroupGone("web", PID)) == (before, ())
+        assert cell(before, SurvivorsGone("web", PID)) == (before, ())
 
 
 def test_the_same_answer_for_the_same_question() -> None:

@@ -11,13 +11,13 @@ from tests.core.specs import exited, killed, spec
 
 
 def test_the_delay_grows_by_a_second_each_time() -> None:
-    assert [delay_s(failures) for failures in (1, 2, 3, 50)] == [1.0, 2.0, 3.0, 50.0]
+    assert [delay_s(spec(), failures, 0.0) for failures in (1, 2, 3, 50)] == [1.0, 2.0, 3.0, 50.0]
 
 
 @pytest.mark.parametrize("failures", [0, -1])
 def test_there_is_no_delay_after_no_failure(failures: int) -> None:
     with pytest.raises(ValueError, match="cannot back off after"):
-        delay_s(failures)
+        delay_s(spec(), failures, 0.0)
 
 
 @pytest.mark.parametrize(("retries", "attempts"), [(0, 1), (1, 2), (3, 4)])

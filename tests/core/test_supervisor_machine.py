@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from initpy.core.messages import (
     Executed,
     Exited,
-    GroupGone,
+    SurvivorsGone,
     KillFailed,
     PlanReady,
     Signal,
@@ -25,7 +25,7 @@ from initpy.core.messages import (
     Stop,
     TimerFired,
 )
-from initpy.core.process import Process
+from initpy.core.door import Process
 from initpy.core.states import ExitStatus, State, Wanted
 from initpy.core.supervisor import Phase
 from initpy.plan import ALWAYS, NEVER, UNEXPECTED, Plan, SignalRule
@@ -191,7 +191,7 @@ class WholeLives(RuleBasedStateMachine):
         key = self.kernel.dead[pid]
         facts = [Exited(key, pid, status), Executed(key, pid), KillFailed(key, pid, 1)]
         if not self.kernel.groups[pid].members:
-            facts.append(GroupGone(key, pid))
+            facts.append(SurvivorsGone(key, pid))
         self.kernel.settle()
         group = self.kernel.process(key).group
         fact = data.draw(st.sampled_from([fact for fact in facts if group != pid] or facts[:2]))

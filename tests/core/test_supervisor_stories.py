@@ -13,11 +13,11 @@ from initpy.core.messages import (
     WARN,
     CatchersFound,
     ChildrenGone,
+    EndSurvivors,
     Executed,
     Exit,
     Exited,
     FindCatchers,
-    GroupGone,
     Kill,
     KillGroup,
     KillRest,
@@ -32,6 +32,7 @@ from initpy.core.messages import (
     Spawned,
     Start,
     Stop,
+    SurvivorsGone,
     TimerFired,
 )
 from initpy.core.states import State
@@ -732,7 +733,7 @@ def test_who_fails_to_start_while_another_tier_stops_is_given_up() -> None:
 def test_survivors_at_the_end_are_ended_within_the_same_deadline() -> None:
     kernel = Kernel(plan(quick("a")), Fate(survivors=(DEAF,)))
     effects = kernel.tell(SignalReceived(TERM))
-    assert KillGroup("a", 8, TERM) in effects
+    assert EndSurvivors("a", 8, TERM) in effects
     assert deadline_s(kernel, "a") == 8.5
     assert end_of(kernel) == 8.5
 
@@ -907,7 +908,7 @@ def test_a_chain_of_1000_goes_down_in_reverse_without_recursion() -> None:
     order = stopped(effects)
     for number, key in reversed(list(enumerate(keys))):
         supervisor, _ = drive(supervisor, Exited(key, 8 + number, exited(0)))
-        supervisor, effects = drive(supervisor, GroupGone(key, 8 + number))
+        supervisor, effects = drive(supervisor, SurvivorsGone(key, 8 + number))
         order += stopped(effects)
     assert order == keys[::-1]
     assert only(KillRest, effects) == [KillRest(TERM)]

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from initpy.core.messages import INFO, WARN, Notice
-from initpy.core.process import Process
+from initpy.core.door import Process
 from initpy.core.states import ExitStatus, State
 from initpy.core.words import (
     CONTAINER_STOPS,

@@ -1,0 +1,247 @@
+"""The way down, in stages: each has its seconds, and the next comes when it has not worked.
+
+    RECORD     note which processes descend from the instance, while they still do: only where the
+               container goes on, for at its end everything goes
+    DRAIN      let it work on, so that load balancers can turn away: only where a signal asks for
+               the end of the container, and until a second one
+    COMMAND    stop_command
+    a signal   each of `stopsteps`
+    (nothing)  SIGKILL, again and again
+
+Where the time is limited, all stages but RECORD (which takes milliseconds) are shortened alike.
+What the instance leaves behind has the time that is left, and then SIGKILL.
+"""
+
+from __future__ import annotations
+
+from initpy.core.door import SIGCONT, SIGKILL, SIGTERM, enter
+from initpy.core.messages import (
+    INFO,
+    WARN,
+    EndSurvivors,
+    Exited,
+    Kill,
+    KillGroup,
+    Log,
+    RecordTree,
+    Refuse,
+    RunStopCommand,
+    Stop,
+    StopCommandFailed,
+)
+from initpy.core.starting import begin, bury, spawned_line
+from initpy.core.states import State, Wanted
+from initpy.core.survivors import KILL_WAIT_S, give_up, stop_time_s
+from initpy.core.values import replace
+from initpy.core.words import CONTAINER_STOPS, seconds, signal_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from initpy.core.door import Process, Step
+    from initpy.core.values import Value
+    from initpy.plan import ProcessSpec
+
+RECORD, DRAIN, COMMAND = -3, -2, -1
+"""Stages that are no signal."""
+
+RECORD_WAIT_S = 1.0
+"""A helper that has not answered after this long will not."""
+
+
+def stop(process: Process, order: Stop, now: float) -> Step:
+    """Begin with the first stage."""
+    process = replace(process, stages=_stages(process.spec, order))
+    if not process.pid:  # its Spawned is still to come
+        return enter(process, State.STOPPING, now, _total_s(process), wanted=Wanted.DOWN)
+    return _enter_stage(process, now, wanted=Wanted.DOWN)
+
+
+def _stages(spec: ProcessSpec, order: Stop) -> tuple[tuple[int, float], ...]:
+    stages = list(spec.stopsteps)
+    if spec.stop_command:
+        stages.insert(0, (COMMAND, spec.stop_command_s))
+    if order.drains and spec.drain_s:
+        stages.insert(0, (DRAIN, spec.drain_s))
+    if order.within_s is not None:
+        stages = _shortened(stages, order.within_s)
+    if not order.for_good:
+        stages.insert(0, (RECORD, RECORD_WAIT_S))
+    return tuple(stages)
+
+
+def _shortened(stages: list[tuple[int, float]], within_s: float) -> list[tuple[int, float]]:
+    total_s = sum([span_s for _, span_s in stages])
+    if total_s <= within_s:
+        return stages
+    return [(what, span_s * within_s / total_s) for what, span_s in stages]
+
+
+def full_stop_time_s(spec: ProcessSpec, drains: bool) -> float:
+    """Seconds that a stop may take before SIGKILL, where nothing limits it."""
+    command_s = spec.stop_command_s if spec.stop_command else 0.0
+    return stop_time_s(spec) + command_s + (spec.drain_s if drains else 0.0)
+
+
+def _total_s(process: Process) -> float:
+    return sum([span_s for _, span_s in process.stages])
+
+
+def _enter_stage(process: Process, now: float, *effects: Value, **changes: object) -> Step:
+    what, span_s = process.stages[0]
+    effects += _effects_of(what, span_s, process.spec, process.pid)
+    return enter(process, State.STOPPING, now, span_s, *effects, **changes)
+
+
+def _effects_of(what: int, span_s: float, spec: ProcessSpec, pid: int) -> tuple[Value, ...]:
+    """What a stage begins with. A signal is followed by CONT, without which a stopped process
+    would never see it."""
+    if what == DRAIN:
+        text = f"'{spec.name}' works on for {seconds(span_s)} seconds before it is stopped (drain)"
+        return (Log(INFO, text),)
+    if what == RECORD:
+        return (RecordTree(spec.key, pid),)
+    if what == COMMAND:
+        return (RunStopCommand(spec.key, pid),)
+    if spec.stopasgroup:
+        return (KillGroup(spec.key, pid, what), KillGroup(spec.key, pid, SIGCONT))
+    return (Kill(spec.key, pid, what), Kill(spec.key, pid, SIGCONT))
+
+
+def is_in(process: Process, stage: int) -> bool:
+    return bool(process.pid and process.stages and process.stages[0][0] == stage)
+
+
+def next_stage(process: Process, now: float, *effects: Value) -> Step:
+    """This one has had its time, or is of no more use."""
+    process = replace(process, stages=process.stages[1:])
+    if process.stages:
+        return _enter_stage(process, now, *effects)
+    key, spec = process.spec.key, process.spec
+    if spec.killasgroup:
+        kill: Value = KillGroup(key, process.group, SIGKILL)
+    else:
+        kill = Kill(key, process.pid, SIGKILL)
+    text = f"killing '{spec.name}' ({process.pid}) with SIGKILL: it did not stop in time"
+    effects += (Log(WARN, text), kill)
+    return enter(process, State.STOPPING, now, KILL_WAIT_S, *effects, killed=True)
+
+
+def after_failed_command(process: Process, failed: StopCommandFailed, now: float) -> Step:
+    """What cannot be asked nicely gets the first signal at once."""
+    text = f"the stop_command of '{process.spec.name}' failed: {failed.reason}; going on with"
+    what = signal_name(process.stages[1][0])
+    return next_stage(process, now, Log(WARN, f"{text} {what}"))
+
+
+def spawned_after_stop(process: Process, pid: int, now: float) -> Step:
+    """The stop has overtaken the fork."""
+    process = replace(process, pid=pid, group=pid, started_at=now)
+    return _enter_stage(process, now, spawned_line(process, pid))
+
+
+def in_backoff(process: Process, order: Stop, now: float) -> Step:
+    """There is no instance to stop. The failures are kept, as supervisord keeps them."""
+    if order.for_good:
+        return enter(
+            process,
+            State.FATAL,
+            now,
+            None,
+            wanted=Wanted.DOWN,
+            failures=0,
+            spawnerr=CONTAINER_STOPS,
+        )
+    if process.group:
+        return end_survivors_for_good(process, order, now)
+    return enter(process, State.STOPPED, now, None, wanted=Wanted.DOWN)
+
+
+def end_survivors_for_good(process: Process, order: Stop, now: float) -> Step:
+    """Stopped between two instances: what is left of the first is ended all the same."""
+    wait_s = stop_time_s(process.spec)
+    return enter(
+        process,
+        State.STOPPING,
+        now,
+        wait_s if order.within_s is None else min(wait_s, order.within_s),
+        EndSurvivors(process.spec.key, process.group, process.ending),
+        wanted=Wanted.DOWN,
+    )
+
+
+def hasten(process: Process, order: Stop, now: float) -> Step:
+    """It is being stopped already: a start that waits is called off, a drain that the order does
+    not ask for is ended, the time cut short."""
+    called_off = replace(process, by_operator=order.by_operator, wanted=Wanted.DOWN)
+    if is_in(process, DRAIN) and not order.drains:
+        return next_stage(called_off, now)
+    left_s = time_left_s(process, now)
+    if order.within_s is not None and order.within_s < left_s:
+        return _cut_short(called_off, order.within_s, now)
+    if process.wanted == Wanted.UP or order.for_good:
+        return called_off, ()
+    return process, (Refuse(order, "NOT_RUNNING"),)
+
+
+def _cut_short(process: Process, within_s: float, now: float) -> Step:
+    """The stages that are left share what time is left in the proportion in which they had it."""
+    if not process.stages:
+        return enter(process, State.STOPPING, now, within_s)
+    (what, _), *later = process.stages
+    current_s = (process.due_at or now) - now
+    stages = _shortened([(what, max(current_s, 0.0)), *later], within_s)
+    process = replace(process, stages=tuple(stages))
+    return enter(process, State.STOPPING, now, stages[0][1])
+
+
+def time_left_s(process: Process, now: float) -> float:
+    """Until SIGKILL."""
+    left_s = 0.0 if process.due_at is None else max(process.due_at - now, 0.0)
+    return left_s + sum([span_s for _, span_s in process.stages[1:]])
+
+
+def exit_in_stopping(process: Process, exited: Exited, now: float) -> Step:
+    """The instance is gone; what it left behind gets the rest of its time."""
+    signum = SIGKILL if process.killed else SIGTERM
+    left_s = time_left_s(process, now)
+    return enter(
+        bury(process, exited, now),
+        State.STOPPING,
+        now,
+        left_s,
+        EndSurvivors(process.spec.key, process.group, signum),
+        stages=(),
+        ending=signum,
+    )
+
+
+def escalate(process: Process, now: float) -> Step:
+    """The time of this stage is over, or that of the survivors."""
+    key, name = process.spec.key, process.spec.name
+    if process.pid:
+        return next_stage(process, now)
+    if process.group and process.ending != SIGKILL:
+        text = f"killing what '{name}' left behind with SIGKILL: it did not stop in time"
+        return enter(
+            process,
+            State.STOPPING,
+            now,
+            KILL_WAIT_S,
+            Log(WARN, text),
+            EndSurvivors(key, process.group, SIGKILL),
+            ending=SIGKILL,
+        )
+    if not process.group:
+        return enter(process, State.STOPPING, now, KILL_WAIT_S)  # its Spawned is still to come
+    process, effects = give_up(process)
+    process, stopped_effects = stopped(process, now)
+    return process, effects + stopped_effects
+
+
+def stopped(process: Process, now: float) -> Step:
+    """Nothing of it is left."""
+    process, effects = enter(process, State.STOPPED, now, None, group=0, ending=0, stages=())
+    if process.wanted == Wanted.UP:
+        process, begun = begin(process, now)
+        effects += begun
+    return process, effects
