@@ -79,7 +79,7 @@ def is_between_instances(process: Process) -> bool:
 
 def is_held_by_operator(process: Process) -> bool:
     """A person has brought it down, or tried in vain to bring it up, and may try again."""
-    return process.state in (State.STOPPED, State.FATAL) and process.by_operator
+    return process.by_operator and (process.state == State.STOPPED or has_failed(process))
 
 
 def lets_others_start(process: Process) -> bool:

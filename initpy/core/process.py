@@ -53,7 +53,7 @@ def step(process: Process, event: Value, now: float) -> Step:
     Total: every event is an answer in every state, if only to be ignored or refused.
     """
     match process.state, event:
-        case _, TimerFired(epoch=epoch) if epoch != process.epoch:
+        case _, TimerFired(epoch=epoch) if epoch != process.epoch or process.due_at is None:
             return process, ()
 
         # ---- orders
@@ -142,7 +142,7 @@ def step(process: Process, event: Value, now: float) -> Step:
         case ((State.STARTING | State.RUNNING | State.STOPPING), KillFailed(pid=pid)) if (
             process.pid and pid == process.pid
         ):
-            return enter(process, State.UNKNOWN, now, None)
+            return enter(process, State.UNKNOWN, now, None, stages=())
 
         # ---- survivors of a dead instance
         case _, SurvivorsFound():

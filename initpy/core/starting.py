@@ -87,14 +87,14 @@ def exit_in_starting(process: Process, exited: Exited, now: float) -> Step:
     process = bury(process, exited, now)
     if process.spawnerr:
         return fail(process, now, process.spawnerr, exited.draw)
-    if spec.oneshot:
-        has_succeeded = is_expected(spec, exited.status)
-        if not has_succeeded and spec.autorestart != NEVER:
-            return fail(process, now, bad_exit(exited.status), exited.draw)
-    elif process.lasted_s < spec.startsecs:
+    has_failed = spec.oneshot and not is_expected(spec, exited.status)
+    if has_failed and spec.autorestart != NEVER:
+        return fail(process, now, bad_exit(exited.status), exited.draw)
+    if not spec.oneshot and process.lasted_s < spec.startsecs:
         return fail(process, now, TOO_QUICKLY, exited.draw)
+    by_operator = process.by_operator and has_failed  # then it has not come up
     process, up = run(process, now)
-    process, down = after_running(process, now)
+    process, down = after_running(replace(process, by_operator=by_operator), now)
     return process, up + down
 
 

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from initpy.core.values import Value
     from initpy.plan import ProcessSpec
 
+    Stages = tuple[tuple[int, float], ...]
+
 RECORD, DRAIN, COMMAND = -3, -2, -1
 """Stages that are no signal."""
 
@@ -52,42 +54,35 @@ def stop(process: Process, order: Stop, now: float) -> Step:
     """Begin with the first stage."""
     process = replace(process, stages=_stages(process.spec, order))
     if not process.pid:  # its Spawned is still to come
-        return enter(process, State.STOPPING, now, _total_s(process), wanted=Wanted.DOWN)
+        return enter(process, State.STOPPING, now, _total_s(process.stages), wanted=Wanted.DOWN)
     return _enter_stage(process, now, wanted=Wanted.DOWN)
 
 
-def _stages(spec: ProcessSpec, order: Stop) -> tuple[tuple[int, float], ...]:
-    stages = list(spec.stopsteps)
+def _stages(spec: ProcessSpec, order: Stop) -> Stages:
+    stages = spec.stopsteps
     if spec.stop_command:
-        stages.insert(0, (COMMAND, spec.stop_command_s))
+        stages = ((COMMAND, spec.stop_command_s), *stages)
     if order.drains and spec.drain_s:
-        stages.insert(0, (DRAIN, spec.drain_s))
-    if order.within_s is not None:
-        stages = _shortened(stages, order.within_s)
-    if not order.for_good:
-        stages.insert(0, (RECORD, RECORD_WAIT_S))
-    return tuple(stages)
+        stages = ((DRAIN, spec.drain_s), *stages)
+    stages = _shortened(stages, order.within_s)
+    return stages if order.for_good else ((RECORD, RECORD_WAIT_S), *stages)
 
 
-def _shortened(stages: list[tuple[int, float]], within_s: float) -> list[tuple[int, float]]:
-    total_s = sum([span_s for _, span_s in stages])
-    if total_s <= within_s:
+def _shortened(stages: Stages, within_s: float | None) -> Stages:
+    total_s = _total_s(stages)
+    if within_s is None or total_s <= within_s:
         return stages
-    return [(what, span_s * within_s / total_s) for what, span_s in stages]
+    return tuple([(what, span_s * within_s / total_s) for what, span_s in stages])
 
 
-def full_stop_time_s(spec: ProcessSpec, drains: bool) -> float:
-    """Seconds that a stop may take before SIGKILL, where nothing limits it."""
-    command_s = spec.stop_command_s if spec.stop_command else 0.0
-    return stop_time_s(spec) + command_s + (spec.drain_s if drains else 0.0)
-
-
-def _total_s(process: Process) -> float:
-    return sum([span_s for _, span_s in process.stages])
+def _total_s(stages: Stages) -> float:
+    return sum([span_s for _, span_s in stages])
 
 
 def _enter_stage(process: Process, now: float, *effects: Value, **changes: object) -> Step:
     what, span_s = process.stages[0]
+    if what == COMMAND and not process.spec.stop_command:  # a reload has taken it away
+        return next_stage(replace(process, **changes), now, *effects)
     effects += _effects_of(what, span_s, process.spec, process.pid)
     return enter(process, State.STOPPING, now, span_s, *effects, **changes)
 
@@ -134,8 +129,9 @@ def after_failed_command(process: Process, failed: StopCommandFailed, now: float
 
 
 def spawned_after_stop(process: Process, pid: int, now: float) -> Step:
-    """The stop has overtaken the fork."""
-    process = replace(process, pid=pid, group=pid, started_at=now)
+    """The stop has overtaken the fork; its time has run all the same."""
+    stages = _shortened(process.stages, time_left_s(process, now))
+    process = replace(process, pid=pid, group=pid, started_at=now, stages=stages)
     return _enter_stage(process, now, spawned_line(process, pid))
 
 
@@ -166,6 +162,7 @@ def end_survivors_for_good(process: Process, order: Stop, now: float) -> Step:
         wait_s if order.within_s is None else min(wait_s, order.within_s),
         EndSurvivors(process.spec.key, process.group, process.ending),
         wanted=Wanted.DOWN,
+        killed=False,
     )
 
 
@@ -173,10 +170,13 @@ def hasten(process: Process, order: Stop, now: float) -> Step:
     """It is being stopped already: a start that waits is called off, a drain that the order does
     not ask for is ended, the time cut short."""
     called_off = replace(process, by_operator=order.by_operator, wanted=Wanted.DOWN)
-    if is_in(process, DRAIN) and not order.drains:
-        return next_stage(called_off, now)
-    left_s = time_left_s(process, now)
-    if order.within_s is not None and order.within_s < left_s:
+    if not order.drains:
+        later = tuple([stage for stage in process.stages if stage[0] != DRAIN])
+        if is_in(process, DRAIN):
+            later = _shortened(later, order.within_s)
+            return next_stage(replace(called_off, stages=(process.stages[0], *later)), now)
+        called_off = replace(called_off, stages=later)  # it is to be forked yet
+    if order.within_s is not None and order.within_s < time_left_s(process, now):
         return _cut_short(called_off, order.within_s, now)
     if process.wanted == Wanted.UP or order.for_good:
         return called_off, ()
@@ -185,19 +185,22 @@ def hasten(process: Process, order: Stop, now: float) -> Step:
 
 def _cut_short(process: Process, within_s: float, now: float) -> Step:
     """The stages that are left share what time is left in the proportion in which they had it."""
-    if not process.stages:
+    if not process.stages or not process.pid:
         return enter(process, State.STOPPING, now, within_s)
     (what, _), *later = process.stages
-    current_s = (process.due_at or now) - now
-    stages = _shortened([(what, max(current_s, 0.0)), *later], within_s)
-    process = replace(process, stages=tuple(stages))
-    return enter(process, State.STOPPING, now, stages[0][1])
+    stages = _shortened(((what, _timer_left_s(process, now)), *later), within_s)
+    return enter(process, State.STOPPING, now, stages[0][1], stages=stages)
 
 
 def time_left_s(process: Process, now: float) -> float:
     """Until SIGKILL."""
-    left_s = 0.0 if process.due_at is None else max(process.due_at - now, 0.0)
-    return left_s + sum([span_s for _, span_s in process.stages[1:]])
+    # One that is still to be forked has a timer for all its stages.
+    later_s = _total_s(process.stages[1:]) if process.pid else 0.0
+    return _timer_left_s(process, now) + later_s
+
+
+def _timer_left_s(process: Process, now: float) -> float:
+    return 0.0 if process.due_at is None else max(process.due_at - now, 0.0)
 
 
 def exit_in_stopping(process: Process, exited: Exited, now: float) -> Step:
@@ -240,7 +243,9 @@ def escalate(process: Process, now: float) -> Step:
 
 def stopped(process: Process, now: float) -> Step:
     """Nothing of it is left."""
-    process, effects = enter(process, State.STOPPED, now, None, group=0, ending=0, stages=())
+    process, effects = enter(
+        process, State.STOPPED, now, None, group=0, ending=0, stages=(), restarts=()
+    )
     if process.wanted == Wanted.UP:
         process, begun = begin(process, now)
         effects += begun

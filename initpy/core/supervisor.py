@@ -64,7 +64,7 @@ from initpy.core.messages import (
 from initpy.core.ordering import tiers
 from initpy.core.process import step as step_process
 from initpy.core.states import ExitStatus, State
-from initpy.core.stopping import full_stop_time_s
+from initpy.core.stopping import time_left_s
 from initpy.core.values import Value, replace
 from initpy.core.words import ended, line_for, signal_name
 from initpy.plan import FORWARD, RELOAD, SHUTDOWN, Plan, SignalRule
@@ -271,10 +271,10 @@ class _Turn:
         if self.supervisor.phase == Phase.UP:
             self.note_in_up(process)
             return
-        if is_between_instances(process):
+        if is_between_instances(self.supervisor.processes[process.spec.key]):
             self.start_no_more(process.spec.key)
         if self.supervisor.phase == Phase.STOPPING and is_down(process):
-            if process.killed:
+            if process.killed and notice.old == State.STOPPING:
                 self.change(overran=(*self.supervisor.overran, process.spec.name))
             self.stop_tiers()
 
@@ -550,9 +550,10 @@ class _Turn:
     def end_drain(self) -> None:
         """A second signal: whoever still drains is stopped now, and nobody drains any more."""
         self.change(drains=False)
-        self.log(INFO, "asked again: nothing is drained any more")
-        if self.supervisor.phase == Phase.STOPPING:
-            self.stop_tier(self.supervisor.tier)
+        if any(process.spec.drain_s for process in self.up()):
+            self.log(INFO, "asked again: nothing is drained any more")
+            if self.supervisor.phase == Phase.STOPPING:
+                self.stop_tier(self.supervisor.tier)
 
     def up(self, tier: int | None = None) -> list[Process]:
         """Processes of that tier, or of all, that are not down yet."""
@@ -577,8 +578,8 @@ class _Turn:
         for process in sorted(self.up(tier), key=stop_order):
             key = process.spec.key
             drains = self.supervisor.drains
-            longest_s = max(longest_s, min(within_s, full_stop_time_s(process.spec, drains)))
             self.tell(key, Stop(key, within_s=within_s, for_good=True, drains=drains))
+            longest_s = max(longest_s, time_left_s(self.supervisor.processes[key], self.now))
         kill_at = self.now + longest_s
         # SIGKILL needs a moment to work, but the many tiers' moments must not add up.
         self.set_timer(max(kill_at, min(kill_at + REST_S, self.supervisor.end_at)))

@@ -220,9 +220,7 @@ class Kernel:
         assert status is not None
         self.end(pid, status)
 
-    def end(
-        self, pid: int, status: ExitStatus, peak_kib: int = 0, oom_kills: int = 0
-    ) -> None:
+    def end(self, pid: int, status: ExitStatus, peak_kib: int = 0, oom_kills: int = 0) -> None:
         instance = self.instances.pop(pid)
         self.dead[pid] = instance.key
         if not instance.executed and instance.fate.exec_fails in ("", HANGS):
@@ -278,10 +276,10 @@ class Kernel:
         self._watch(event, effects, before)
         for effect in effects:
             self.done.append(effect)
-            self._carry_out(effect, event, before)
+            self._carry_out(effect, before)
         self._check_timers()
 
-    def _carry_out(self, effect: Value, event: Value, before: Supervisor) -> None:
+    def _carry_out(self, effect: Value, before: Supervisor) -> None:
         match effect:
             case Spawn(key=key):
                 self._check_spawn(key, before)
@@ -445,6 +443,7 @@ class Kernel:
                 case Kill(key=key, signum=signum) | KillGroup(key=key, signum=signum):
                     told = effects[at - 1]
                     if signum == CONT:
+                        assert isinstance(told, Kill | KillGroup)
                         assert told == replace(effect, signum=told.signum), "it follows another"
                         self._check_act(key, told.signum)
                     elif isinstance(told, Log) and told.text.startswith("killing "):
@@ -490,8 +489,8 @@ class Kernel:
             process = self.supervisor.processes[instance.key]
             if key in process.spec.after and process.state != State.UNKNOWN:
                 is_late = process.due_at is not None and process.due_at <= self.now
-                is_last = len(process.stages) <= 1
-                assert process.killed or (is_late and is_last), f"{key} stops before {pid}"
+                has_later = sum(span_s for _, span_s in process.stages[1:]) > 1e-6
+                assert process.killed or (is_late and not has_later), f"{key} stops before {pid}"
 
     def _check_timers(self) -> None:
         for key, process in self.supervisor.processes.items():
@@ -550,11 +549,14 @@ class Kernel:
         restarts = self._restarts.setdefault(spec.key, [])
         if process.state == State.EXITED:
             assert status is not None
-            comes_back = not spec.oneshot and {
-                NEVER: False,
-                UNEXPECTED: not _is_expected(process),
-                ALWAYS: True,
-            }[spec.autorestart]
+            comes_back = (
+                not spec.oneshot
+                and {
+                    NEVER: False,
+                    UNEXPECTED: not _is_expected(process),
+                    ALWAYS: True,
+                }[spec.autorestart]
+            )
             assert (process.wanted == Wanted.UP) == comes_back, process
             if comes_back and spec.restart_limit is not None:
                 limit = spec.restart_limit

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from initpy.core import process as machine
-from initpy.core.messages import Log, Notice, SetTimer
 from initpy.core.door import Process
+from initpy.core.messages import Log, Notice, SetTimer
 from initpy.core.states import STATE_NAMES, ExitStatus
 from initpy.plan import SHUTDOWN, Plan, ProcessSpec, SignalRule
 

@@ -13,19 +13,19 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from initpy.core.door import Process
 from initpy.core.messages import (
     Executed,
     Exited,
-    SurvivorsGone,
     KillFailed,
     PlanReady,
     Signal,
     SignalReceived,
     Start,
     Stop,
+    SurvivorsGone,
     TimerFired,
 )
-from initpy.core.door import Process
 from initpy.core.states import ExitStatus, State, Wanted
 from initpy.core.supervisor import Phase
 from initpy.plan import ALWAYS, NEVER, UNEXPECTED, Plan, SignalRule

@@ -229,11 +229,11 @@ def test_the_log_of_a_short_life_is_supervisords() -> None:
         " (startsecs)",
         "success: web entered RUNNING state, process has stayed up for > than 1 seconds"
         " (startsecs)",
-        "exited: web (exit status 1; not expected)",
+        "exited: web (exit status 1; not expected), up for 1 s",
         "spawned: 'web' with pid 10",
-        "exited: web (exit status 1; not expected)",
+        "exited: web (exit status 1; not expected), up for 0.5 s",
         "spawned: 'web' with pid 11",
-        "exited: web (exit status 1; not expected)",
+        "exited: web (exit status 1; not expected), up for 0 s",
         "gave up: web entered FATAL state, too many start retries too quickly",
         "ending the container: 'web' entered FATAL state: Exited too quickly (process log may"
         " have details) (exit status 1)",

@@ -101,7 +101,7 @@ def test_a_session_without_an_environment_is_known_by_the_tree_that_was_recorded
     def sleepers() -> list[int]:
         return [pid for pid in descendants(init.pid) if status_field(pid, "Name") == "sleep"]
 
-    ours = wait_for(lambda: len(sleepers()) == 2 and sleepers())
+    ours = wait_for(lambda: sleepers() if len(sleepers()) == 2 else [])
     init.config.write_text(other)
     init.kill(signal.SIGHUP)
     init.wait_for_log("stopped: web")
@@ -146,7 +146,7 @@ def test_twenty_that_crash_at_once_share_a_look(start_init: Callable[..., Init])
     wait_for(lambda: init.output().count(" ready ") == 20)
     before = descendants(init.pid)
     for line in init.output().splitlines():
-        name, what, pid = line.split()
+        _, what, pid = line.split()
         if what == "ready":
             os.kill(outer(init, int(pid)), signal.SIGKILL)
     wait_for(lambda: init.output().count(" ready ") == 40)
