@@ -89,6 +89,8 @@ class ProcessSpec(Value):
     """Run before the first signal; empty: none."""
     stop_paths: tuple[bytes, ...] = ()
     """Where to look for stop_command[0], as `paths`."""
+    stop_command_s: float = 10.0
+    """How long it, and what it brings about, may take before the first signal."""
     stopsteps: tuple[tuple[int, float], ...] = ((15, 10.0),)
     """Signals, and the seconds each has to work; after the last comes SIGKILL."""
     stopasgroup: bool = False
