@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
+
 from initpy.config.accounts import Credentials, credentials, own_credentials
-from initpy.config.expansion import Expander, expanded
+from initpy.config.expansion import expanded
 from initpy.config.kinds import SignalTable
 from initpy.config.problems import escaped, nearest, shown
 from initpy.config.reading import wrong_in_name
-from initpy.config.settings import MAX_PROCESSES, SIGNALS
+from initpy.config.settings import MAX_PROCESSES, ONESHOT, SIGNALS
 from initpy.core.ordering import CycleError, tiers
 from initpy.core.values import Value, replace
-from initpy.plan import FORWARD, TAG, Plan, ProcessSpec, SignalRule
+from initpy.plan import ALWAYS, FORWARD, IGNORE, TAG, Plan, ProcessSpec, SignalRule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from initpy.config.expansion import Expander
     from initpy.config.problems import Place
     from initpy.config.reading import Block, Sections
 
@@ -45,6 +48,8 @@ class Compiler:
         self._environ = environ
         self._own = own_credentials()
         self._credentials: dict[tuple[str | int | None, str | int | None], Credentials] = {}
+        self._env_files: dict[str, dict[str, str]] = {}
+        """What each file that could be read says."""
         self._places: dict[str, Place] = {}
         """Where each process, by its key, got its name."""
         self._keys_by_name: dict[str, list[str]] = {}
@@ -58,7 +63,7 @@ class Compiler:
     def plan(self) -> Plan:
         """The plan; of use only if there was no problem."""
         after = self._read_after()
-        specs = self._compile_programs()
+        specs = self._enabled(self._compile_programs())
         keys = {name: tuple([spec.key for spec in specs.get(name, ())]) for name in self._programs}
         processes: list[ProcessSpec] = []
         for group in sorted(self._groups, key=lambda it: (it.priority, it.name)):
@@ -67,6 +72,7 @@ class Compiler:
                 processes += [replace(spec, after=earlier) for spec in specs.get(name, ())]
                 self._count_bytes(sum(map(len, earlier)) * len(keys[name]))
         timeout_s, _ = self._sections.init["shutdown_timeout"]
+        self._warn_of_cuts({name: after[name] for name in specs}, timeout_s)
         return Plan(
             processes=tuple(processes),
             signals=self._signal_rules(keys),
@@ -93,10 +99,8 @@ class Compiler:
 
     def _members(self, group: Block, owners: dict[str, Block]) -> Iterable[str]:
         """The programs that a [group.NAME] can have; each gets an owner."""
-        here = group.place.document.here
-        expander = Expander(here, self._environ, group_name=group.name)
         for text, place in group.options["programs"] or ():
-            name = expanded(text, place, expander)
+            name = expanded(text, place, place.expander)
             if name is None:
                 continue
             if name not in self._programs:
@@ -169,11 +173,20 @@ class Compiler:
             return {}
         return {block.name: self._compile_program(block) for block in self._programs.values()}
 
+    def _enabled(self, specs: dict[str, list[ProcessSpec]]) -> dict[str, list[ProcessSpec]]:
+        """Without the programs that are not enabled."""
+        enabled = [block.name for block in self._programs.values() if block.options["enabled"]]
+        if self._programs and not enabled:
+            self._sections.main.problem("no program in it is enabled: nothing to run")
+        return {name: specs[name] for name in enabled if name in specs}
+
     def _compile_program(self, block: Block) -> list[ProcessSpec]:
         options = block.options
         numprocs = options["numprocs"]
         if options["stopasgroup"] and not options["killasgroup"]:
             block.at("killasgroup").problem("expected true, as stopasgroup is true")
+        _check_oneshot(block)
+        _check_stop(block)
         if numprocs > 1 and "%(process_num)" not in options["process_name"]:
             wanted = '"%(process_num)" in it'
             block.at("process_name").problem(f"expected {wanted}, as numprocs is {numprocs}")
@@ -192,13 +205,11 @@ class Compiler:
         options = block.options
         failures = block.place.report.failures
         outer = self._program_expander(block, process_num=number)
-        environment = {
-            name: expanded(text, place, outer) or ""
-            for name, (text, place) in (options["environment"] or {}).items()
-        }
+        environment = self._variables(block, outer)
         expander = outer.with_environ(environment)
         name = self._process_name(block, expander)
-        argv = _expanded_command(block, expander)
+        argv = _expanded_command(block, "command", expander)
+        stop_argv = _expanded_command(block, "stop_command", expander)
         directory = _expanded_option(block, "directory", expander)
         user = _expanded_option(block, "user", expander)
         unix_group = _expanded_option(block, "group", expander)
@@ -207,7 +218,11 @@ class Compiler:
         group = self._group_of[block.name]
         identity = self._identity(user, unix_group)
         key = _key(group.name, name)
-        path = environment.get("PATH", self._environ.get("PATH", DEFAULT_PATH))
+        path = environment.get("PATH")
+        if path is None and options["clean_environment"]:
+            path = environment["PATH"] = DEFAULT_PATH
+        elif path is None:
+            path = self._environ.get("PATH", DEFAULT_PATH)
         variables = {
             "SUPERVISOR_ENABLED": "1",
             "SUPERVISOR_PROCESS_NAME": name,
@@ -223,21 +238,58 @@ class Compiler:
             group=group.name,
             program=block.name,
             argv=tuple([_bytes(word) for word in argv]),
-            paths=tuple([_bytes(candidate) for candidate in _candidates(argv[0], path)]),
+            paths=_paths(argv, path),
             environment=tuple([(_bytes(key), _bytes(it)) for key, it in variables.items()]),
+            clean_environment=options["clean_environment"],
             directory=_bytes(str(directory or "")),
             uid=identity.uid,
             gid=identity.gid,
             groups=identity.groups,
             umask=-1 if options["umask"] is None else options["umask"],
+            rlimits=options["rlimits"] or (),
             unspawnable=identity.unspawnable,
             group_priority=group.priority,
-            stopsteps=((options["stopsignal"], options["stopwaitsecs"]),),
+            oneshot=options["type"] == ONESHOT,
+            drain_s=options["drain"],
+            stop_command=tuple([_bytes(word) for word in stop_argv]),
+            stop_paths=_paths(stop_argv, path),
+            stop_command_s=options["stopwaitsecs"],
+            stopsteps=tuple(
+                [
+                    (signum, options["stopwaitsecs"] if span_s is None else span_s)
+                    for signum, span_s in options["stopsignal"]
+                ]
+            ),
             **{option: options[option] for option in _COPIED},
         )
         pairs = [part for pair in spec.environment for part in pair]
-        self._count_bytes(sum(map(len, (*spec.argv, *spec.paths, *pairs))))
+        commands = (*spec.argv, *spec.paths, *spec.stop_command, *spec.stop_paths)
+        self._count_bytes(sum(map(len, (*commands, *pairs))))
         return spec
+
+    def _variables(self, block: Block, outer: Expander) -> dict[str, str]:
+        """What a program's files and its `environment` say, which may refer to the files."""
+        found: dict[str, str] = {}
+        for text, place in block.options["env_file"] or ():
+            file = _expanded_text(text, place, outer)
+            found |= self._read_env_file(file, place) if file is not None else {}
+        expander = outer.with_environ(found)
+        return found | {
+            name: expanded(text, place, expander) or ""
+            for name, (text, place) in (block.options["environment"] or {}).items()
+        }
+
+    def _read_env_file(self, file: str, place: Place) -> dict[str, str]:
+        """Read once, however many processes it is for."""
+        from initpy.config.env_files import read_env_file  # noqa: PLC0415 - few programs have any
+
+        path = os.path.join(os.path.dirname(place.document.file), file)
+        if path not in self._env_files:
+            variables = read_env_file(path, place)
+            if variables is None:
+                return {}
+            self._env_files[path] = variables
+        return self._env_files[path]
 
     def _process_name(self, block: Block, expander: Expander) -> str:
         """The name of a process, which no other in its group may have."""
@@ -282,7 +334,10 @@ class Compiler:
             if action.action == FORWARD:
                 targets = self._targets(action.target, at, keys)
                 send = action.send or signum
-                rules.append(SignalRule(signum, FORWARD, keys=targets, send=send))
+                if action.target and not targets:  # not enabled; and no targets would mean all
+                    rules.append(SignalRule(signum, IGNORE))
+                else:
+                    rules.append(SignalRule(signum, FORWARD, keys=targets, send=send))
             else:
                 rules.append(SignalRule(signum, action.action))
         return tuple(rules)
@@ -304,27 +359,39 @@ class Compiler:
             names = (*self._programs, *self._members_of, *self._places, *self._keys_by_name)
             known = nearest(target, names)
             place.problem(f"no program, group or process {shown(target)}{known}")
-        return tuple(found)
+        enabled = {key for enabled_keys in keys.values() for key in enabled_keys}
+        return tuple([key for key in found if key in enabled])
 
     def _exit_code_from(self, keys: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
         text, place = self._sections.init["exit_code_from"]
-        name = expanded(text or "", place, Expander(place.document.here, self._environ))
+        name = expanded(text or "", place, place.expander)
         if not text or name is None:
             return ()
         if name not in self._programs:
             place.problem(f"no program {shown(name)}{nearest(name, self._programs)}")
+        elif not self._programs[name].options["enabled"]:
+            text = f"{shown(name)} is not enabled: the container's exit code will be the culprit's"
+            place.problem(text, is_warning=True)
         return keys.get(name, ())
 
-    def _program_expander(self, block: Block, **names: int) -> Expander:
-        return Expander(
-            block.place.document.here,
-            self._environ,
-            program_name=block.name,
-            group_name=self._group_of[block.name].name,
-            numprocs=block.options["numprocs"],
-            **names,
-        )
+    def _warn_of_cuts(self, after: Mapping[str, tuple[str, ...]], timeout_s: float) -> None:
+        """Where a stop may take longer than a shutdown leaves to it; `after` has the enabled."""
+        has_times = any(_STOP_TIMES & self._programs[name].given for name in after)
+        if self._sections.main.report.failures or not has_times:
+            return
+        from initpy.config.budget import warn_of_cuts  # noqa: PLC0415 - few files set times
 
+        among = {name: [it for it in after[name] if it in after] for name in after}
+        warn_of_cuts([[self._programs[name] for name in tier] for tier in tiers(among)], timeout_s)
+
+    def _program_expander(self, block: Block, **names: int) -> Expander:
+        group = self._group_of[block.name].name
+        numprocs = block.options["numprocs"]
+        return block.place.expander.with_names(group_name=group, numprocs=numprocs, **names)
+
+
+_STOP_TIMES = {"drain", "stopsignal", "stopwaitsecs"}
+"""The options that may say how long a stop takes."""
 
 _COPIED = (
     "priority",
@@ -332,7 +399,12 @@ _COPIED = (
     "startsecs",
     "startretries",
     "autorestart",
+    "backoff",
+    "restart_limit",
     "exitcodes",
+    "nice",
+    "oom_score_adj",
+    "no_new_privs",
     "stopasgroup",
     "killasgroup",
     "critical",
@@ -344,30 +416,57 @@ def _key(group: str, name: str) -> str:
     return name if group == name else f"{group}:{name}"
 
 
-def _expanded_command(block: Block, expander: Expander) -> list[str]:
-    """The words of the command; those that cannot be expanded are reported and empty."""
-    words = block.options["command"] or ()
+def _check_oneshot(block: Block) -> None:
+    """What cannot be together with type = "oneshot", and what has no meaning beside it."""
+    if block.options["type"] != ONESHOT:
+        return
+    if block.options["autorestart"] == ALWAYS:
+        text = f"with type = {shown(ONESHOT)} it would never be done"
+        block.at("autorestart").problem(f'expected false or "unexpected": {text}')
+    for key in ("startsecs", "restart_limit"):
+        if key in block.given:
+            text = f"it has no meaning with type = {shown(ONESHOT)}"
+            block.at(key).problem(text, is_warning=True)
+
+
+def _check_stop(block: Block) -> None:
+    """Seconds that nothing uses would only look as if they were in force."""
+    has_use = block.options["stop_command"] is not None or None in [
+        span_s for _, span_s in block.options["stopsignal"]
+    ]
+    if "stopwaitsecs" in block.given and not has_use:
+        text = "it has no meaning where every step of stopsignal has its own seconds"
+        block.at("stopwaitsecs").problem(text, is_warning=True)
+
+
+def _expanded_command(block: Block, key: str, expander: Expander) -> list[str]:
+    """The words of a command; those that cannot be expanded are reported and empty."""
+    words = block.options[key] or ()
     argv = [expanded(word, place, expander) for word, place in words]
     if argv and argv[0] == "":
-        block.at("command").problem("command is empty")
+        block.at(key).problem("command is empty")
     return [word or "" for word in argv]
 
 
 def _expanded_option(block: Block, key: str, expander: Expander) -> str | int | None:
     """An option that is a text, expanded; a number, or None for an option that is not set."""
     value: str | int | None = block.options[key]
-    if isinstance(value, str):
-        text, value = value, expanded(value, block.at(key), expander)
-        if value == "":
-            block.at(key).problem(f"nothing is left of {shown(text)}")
-    return value
+    return _expanded_text(value, block.at(key), expander) if isinstance(value, str) else value
 
 
-def _candidates(command: str, path: str) -> list[str]:
-    """Where a command may be, as execvp would look for it."""
-    if "/" in command:
-        return [command]
-    return [f"{directory or '.'}/{command}" for directory in path.split(":")]
+def _expanded_text(text: str, place: Place, expander: Expander) -> str | None:
+    """A text of which something has to be left when it is expanded."""
+    value = expanded(text, place, expander)
+    if value == "":
+        place.problem(f"nothing is left of {shown(text)}")
+    return value or None
+
+
+def _paths(argv: list[str], path: str) -> tuple[bytes, ...]:
+    """Where a command may be, as execvp would look for it; without a command, nowhere."""
+    if not argv or "/" in argv[0]:
+        return tuple([_bytes(word) for word in argv[:1]])
+    return tuple([_bytes(f"{directory or '.'}/{argv[0]}") for directory in path.split(":")])
 
 
 def _bytes(text: str) -> bytes:

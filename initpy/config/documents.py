@@ -63,7 +63,7 @@ def read_document(file: str, report: Report) -> Document | None:
         report.add(Problem(file, line, "", text))
 
     try:
-        raw = _read(file)
+        raw = read_bounded(file)
     except OSError as exc:
         refuse(f"cannot read it: {exc.strerror or exc}")
         return None
@@ -90,7 +90,7 @@ def read_document(file: str, report: Report) -> Document | None:
     return None
 
 
-def _read(file: str) -> bytes:
+def read_bounded(file: str) -> bytes:
     """The file's bytes, at most one more than MAX_FILE_BYTES.
 
     A named pipe that nobody writes to reads as empty: opening it does not wait.

@@ -48,6 +48,12 @@ class Expander:
         new._names = self._names
         return new
 
+    def with_names(self, **names: str | int) -> Expander:
+        """The same with more names of ours."""
+        new = Expander("", *self._environs)
+        new._names = {**self._names, **names}
+        return new
+
     def expand(self, text: str) -> str:
         """`text` with everything in it replaced.
 

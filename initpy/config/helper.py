@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 
+from initpy.config.cgroups import oom_file
 from initpy.config.loading import load
 from initpy.config.problems import ConfigError, escaped, say
+from initpy.core.values import replace
 from initpy.wire import WireError, frame
 
 STDERR = 2
@@ -21,7 +23,7 @@ def send_plan(path: str, fd: int) -> int:
     """
     try:
         loaded = load(path)
-        message = frame(loaded.plan)
+        message = frame(replace(loaded.plan, oom_file=oom_file()))
     except ConfigError as exc:
         say(STDERR, (*exc.warnings, *exc.problems))
         return REFUSED

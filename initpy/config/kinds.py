@@ -6,6 +6,7 @@ file. `read` reports what is wrong and then returns None.
 
 from __future__ import annotations
 
+from initpy.config.expansion import expanded
 from initpy.config.problems import kind_of, nearest, shown
 from initpy.config.signals import SIGNAL_NAMES, Action, signum_of, why_not_remapped
 from initpy.config.toml import FloatText
@@ -14,6 +15,7 @@ from initpy.plan import ALWAYS, FORWARD, IGNORE, NEVER, RELOAD, SHUTDOWN, UNEXPE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, TypeGuard
 
     from initpy.config.problems import Place
@@ -23,7 +25,23 @@ if TYPE_CHECKING:
 MOST = 2**31 - 1
 """The largest number anywhere: what the clients of supervisord's API can be told."""
 
-_SIGNAL_PATTERN = "^(?:[A-Za-z][A-Za-z0-9]*(?:[+-][0-9]{1,2})?|[0-9]{1,2})$"
+_SIGNAL = "(?:[A-Za-z][A-Za-z0-9]*(?:[+-][0-9]{1,2})?|[0-9]{1,2})"
+_SIGNAL_PATTERN = f"^{_SIGNAL}$"
+
+_KILL = 9
+
+_TEMPLATE_PATTERN = "\\$\\{|%\\("
+
+_WORDS = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
 
 
 class Kind(Value):
@@ -60,10 +78,63 @@ class Flag(Kind):
 
     @property
     def schema(self) -> Schema:
-        return {"type": "boolean"}
+        return {"type": ["boolean", "string"], "pattern": _TEMPLATE_PATTERN}
 
     def read(self, value: object, place: Place) -> bool | None:
+        value = filled_in(value, place, _flag_of)
         if isinstance(value, bool):
+            return value
+        if value is not None:
+            place.expected(self.expected, value)
+        return None
+
+
+class Condition(Kind):
+    """A flag for which any string will do that says yes or no; nothing says no."""
+
+    @property
+    def expected(self) -> str:
+        return (
+            'true or false, or a string: "true", "yes", "on", "1", "false", "no", "off", "0" or ""'
+        )
+
+    @property
+    def label(self) -> str:
+        return 'true or false, or a string such as "${VAR:-true}"'
+
+    @property
+    def schema(self) -> Schema:
+        return {"type": ["boolean", "string"]}
+
+    @property
+    def expands(self) -> bool:
+        return True
+
+    def read(self, value: object, place: Place) -> bool | None:
+        if isinstance(value, str):
+            value = expanded(value, place, place.expander)
+            if value is None:
+                return None
+            value = {"": False, **_WORDS}.get(value.strip().lower(), value)
+        if isinstance(value, bool):
+            return value
+        place.expected(self.expected, value)
+        return None
+
+
+class OneOf(Kind):
+    words: tuple[str, ...]
+
+    @property
+    def expected(self) -> str:
+        return " or ".join([shown(word) for word in self.words])
+
+    @property
+    def schema(self) -> Schema:
+        return {"enum": list(self.words)}
+
+    def read(self, value: object, place: Place) -> str | None:
+        if isinstance(value, str) and value in self.words:
             return value
         place.expected(self.expected, value)
         return None
@@ -81,9 +152,17 @@ class Whole(Kind):
 
     @property
     def schema(self) -> Schema:
-        return {"type": "integer", "minimum": self.least, "maximum": self.most}
+        return {
+            "type": ["integer", "string"],
+            "minimum": self.least,
+            "maximum": self.most,
+            "pattern": _TEMPLATE_PATTERN,
+        }
 
     def read(self, value: object, place: Place) -> int | None:
+        value = filled_in(value, place, whole_of)
+        if value is None:
+            return None
         if not is_whole(value):
             place.expected(self.expected, value)
         elif value > MOST or value < -MOST:
@@ -105,15 +184,58 @@ class Seconds(Kind):
     @property
     def schema(self) -> Schema:
         least = "exclusiveMinimum" if self.above_zero else "minimum"
-        return {"type": "number", least: 0, "maximum": MOST}
+        return {
+            "type": ["number", "string"],
+            least: 0,
+            "maximum": MOST,
+            "pattern": _TEMPLATE_PATTERN,
+        }
 
     def read(self, value: object, place: Place) -> float | None:
+        value = filled_in(value, place, _number_of)
+        if value is None:
+            return None
         if is_whole(value) or isinstance(value, float):
             if value > MOST:
                 place.expected(f"at most {MOST} seconds", value)
                 return None
             if value > 0 or (value == 0 and not self.above_zero):  # a NaN is neither
                 return float(value)
+        place.expected(self.expected, value)
+        return None
+
+
+class Number(Kind):
+    """With or without a fraction."""
+
+    least: int
+    most: int = MOST
+
+    @property
+    def expected(self) -> str:
+        if self.most < MOST:
+            return f"a number from {self.least} to {self.most}"
+        return f"a number, {self.least} or more"
+
+    @property
+    def schema(self) -> Schema:
+        return {
+            "type": ["number", "string"],
+            "minimum": self.least,
+            "maximum": self.most,
+            "pattern": _TEMPLATE_PATTERN,
+        }
+
+    def read(self, value: object, place: Place) -> float | None:
+        value = filled_in(value, place, _number_of)
+        if value is None:
+            return None
+        if is_whole(value) or isinstance(value, float):
+            if self.least <= value <= self.most:  # a NaN is not
+                return float(value)
+            if value > MOST:
+                place.expected(f"a number of at most {MOST}", value)
+                return None
         place.expected(self.expected, value)
         return None
 
@@ -146,6 +268,7 @@ class Names(Kind):
 
     what: str
     at_least: int = 0
+    one: str = "a name"
 
     @property
     def expected(self) -> str:
@@ -172,7 +295,7 @@ class Names(Kind):
         for number, name in enumerate(value):
             item = place.at(number)
             if not isinstance(name, str) or not name:
-                item.expected("a name", name)
+                item.expected(self.one, name)
             elif has_no_nul(name, item):
                 names.append((name, item))
         return tuple(names)
@@ -330,27 +453,60 @@ class Umask(Kind):
         return None
 
 
-class Signal(Kind):
+class StopSignal(Kind):
+    """A signal, or steps; read as a tuple of (signal, its seconds), None where none are named.
+
+    KILL as the last of several steps, which is what comes anyway, is left out.
+    """
+
     @property
     def expected(self) -> str:
-        return "the name or the number of a signal"
+        return 'a signal, or a list of steps such as ["TERM 10", "INT 5", "KILL"]'
 
     @property
     def schema(self) -> Schema:
-        return {
-            "type": ["string", "integer"],
-            "pattern": _SIGNAL_PATTERN,
-            "minimum": 1,
-            "maximum": 64,
-        }
+        number = {"type": ["string", "integer"], "minimum": 1, "maximum": 64}
+        step = {**number, "pattern": f"^\\s*{_SIGNAL}(?:\\s+[0-9.]+)?\\s*$"}
+        steps = {"type": "array", "items": step, "minItems": 1}
+        return {"anyOf": [steps, {**number, "pattern": _SIGNAL_PATTERN}]}
 
-    def read(self, value: object, place: Place) -> int | None:
-        if isinstance(value, str) or is_whole(value):
-            signum = signum_of(value)
-            if signum is not None:
-                return signum
-        place.expected(self.expected, value)
-        return None
+    def read(self, value: object, place: Place) -> tuple[tuple[int, float | None], ...] | None:
+        if not isinstance(value, list):
+            signum = _signum(value)
+            if signum is None:
+                place.expected(self.expected, value)
+                return None
+            return ((signum, None),)
+        if not value:
+            place.problem(f"expected {self.expected}, not an empty list")
+        steps = []
+        for number, item in enumerate(value):
+            step = _read_step(item, place.at(number), is_last=number == len(value) - 1)
+            if step is not None:
+                steps.append(step)
+        if not steps or len(steps) < len(value):
+            return None
+        if len(steps) > 1 and steps[-1][0] == _KILL:
+            del steps[-1]
+        return tuple(steps)
+
+
+def _read_step(value: object, place: Place, is_last: bool) -> tuple[int, float | None] | None:
+    name, seconds = value, ""
+    if isinstance(value, str):
+        name, _, seconds = " ".join(value.split()).partition(" ")
+    signum = _signum(name)
+    if signum is None or not set(seconds) <= set("0123456789."):
+        place.expected('a signal and its seconds, such as "TERM 10"', value)
+    elif signum == _KILL and not is_last:
+        place.problem("expected KILL as the last step only, for nothing survives it")
+    elif signum == _KILL and seconds:
+        place.problem('expected "KILL" without seconds, for nothing comes after it')
+    elif not seconds:
+        return signum, None
+    elif (span_s := Seconds().read(_number_of(seconds), place)) is not None:
+        return signum, span_s
+    return None
 
 
 class Autorestart(Kind):
@@ -360,14 +516,17 @@ class Autorestart(Kind):
 
     @property
     def schema(self) -> Schema:
-        return {"enum": [True, False, "unexpected"]}
+        template = {"type": "string", "pattern": _TEMPLATE_PATTERN}
+        return {"anyOf": [{"enum": [True, False, "unexpected"]}, template]}
 
     def read(self, value: object, place: Place) -> int | None:
+        value = filled_in(value, place, _flag_of)
         if isinstance(value, bool):
             return ALWAYS if value else NEVER
         if value == "unexpected":
             return UNEXPECTED
-        place.expected(self.expected, value)
+        if value is not None:
+            place.expected(self.expected, value)
         return None
 
 
@@ -378,12 +537,12 @@ class ExitCodes(Kind):
 
     @property
     def schema(self) -> Schema:
-        code = {"type": "integer", "minimum": 0, "maximum": 255}
+        code = Whole(0, 255).schema
         return {"anyOf": [{"type": "array", "items": code}, code]}
 
     def read(self, value: object, place: Place) -> tuple[int, ...] | None:
         code = Whole(0, 255)
-        if is_whole(value):
+        if is_whole(value) or is_template(value):
             only = code.read(value, place)
             return None if only is None else (only,)
         if not isinstance(value, list):
@@ -409,8 +568,7 @@ class SignalAction(Kind):
 
     @property
     def schema(self) -> Schema:
-        signal = _SIGNAL_PATTERN[1:-1]
-        forward = f"forward(?::.+)?(?:={signal})?"
+        forward = f"forward(?::.+)?(?:={_SIGNAL})?"
         return {"type": "string", "pattern": f"^(?:shutdown|reload|ignore|{forward})$"}
 
     def read(self, value: object, place: Place) -> Action | None:
@@ -468,6 +626,44 @@ class SignalTable(Kind):
 def is_whole(value: object) -> TypeGuard[int]:
     """It is an integer; True and False are none here."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _signum(value: object) -> int | None:
+    return signum_of(value) if isinstance(value, str) or is_whole(value) else None
+
+
+def is_template(value: object) -> TypeGuard[str]:
+    """It is a string with something in it that is replaced."""
+    return isinstance(value, str) and ("${" in value or "%(" in value)
+
+
+def filled_in(value: object, place: Place, meaning: Callable[[str], object]) -> object:
+    """`value`, or the `meaning` of what it expands to if it is a string that has to be expanded.
+
+    None: it cannot be expanded, and that is reported.
+    """
+    if not is_template(value):
+        return value
+    text = expanded(value, place, place.expander)
+    return None if text is None else meaning(text.strip())
+
+
+def _flag_of(text: str) -> bool | str:
+    """What a word of supervisord's says; any other word itself."""
+    return _WORDS.get(text.lower(), text)
+
+
+def whole_of(text: str) -> int | str:
+    """The whole number that a string is; of any other, the string itself."""
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 20 else text
+
+
+def _number_of(text: str) -> float | str:
+    try:
+        return FloatText(text) if text.isascii() else text
+    except ValueError:
+        return text
 
 
 def has_no_nul(text: str, place: Place) -> bool:

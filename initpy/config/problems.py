@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from initpy.config.documents import Document
+    from initpy.config.expansion import Expander
 
     Path = tuple[str | int, ...]
     """A key path: the keys of tables and the indices in arrays."""
@@ -87,16 +88,23 @@ class Report:
 class Place:
     """A key in a file: where a value was read, and where a problem with it is reported."""
 
-    __slots__ = ("document", "path", "report")
+    __slots__ = ("document", "expander", "path", "report")
 
-    def __init__(self, document: Document, path: Path, report: Report) -> None:
+    def __init__(self, document: Document, path: Path, report: Report, expander: Expander) -> None:
         self.document = document
         self.path = path
         self.report = report
+        self.expander = expander
+        """Knows what a string that is written here may refer to, as far as the file alone says."""
 
     def at(self, *parts: str | int) -> Place:
         """The place of a key (or an item) in this one's table (or array)."""
-        return Place(self.document, self.path + parts, self.report)
+        return Place(self.document, self.path + parts, self.report, self.expander)
+
+    def naming(self, **names: str) -> Place:
+        """The same place, where strings may refer to these names as well."""
+        expander = self.expander.with_names(**names)
+        return Place(self.document, self.path, self.report, expander)
 
     def problem(self, text: str, *, is_warning: bool = False) -> None:
         document = self.document

@@ -53,7 +53,7 @@ def read_sections(path: str, environ: Mapping[str, str], report: Report) -> Sect
     document = read_document(path, report)
     if document is None:
         return None
-    main = Place(document, (), report)
+    main = Place(document, (), report, Expander(document.here, environ))
     defaults = _read_block("init", INIT, {}, main.at("init"))
     init = {key: (value, defaults.at(key)) for key, value in defaults.options.items()}
     sections = Sections(main, init, {}, {})
@@ -75,13 +75,16 @@ def _included(main: Place, environ: Mapping[str, str]) -> list[Place]:
         patterns = _read_block("include", INCLUDE, value, place).options["files"]
     else:
         patterns = INCLUDE.settings[0].kind.read(value, place)
-    expander = Expander(main.document.here, environ)
     found: dict[str, None] = {}
     for pattern, item in patterns or ():
-        file = expanded(pattern, item, expander)
+        file = expanded(pattern, item, item.expander)
         found |= dict.fromkeys(_matches(file, item) if file else ())
     documents = [read_document(file, main.report) for file in sorted(found)]
-    return [Place(document, (), main.report) for document in documents if document is not None]
+    return [
+        Place(document, (), main.report, Expander(document.here, environ))
+        for document in documents
+        if document is not None
+    ]
 
 
 def _matches(pattern: str, place: Place) -> list[str]:
@@ -143,12 +146,14 @@ def _read_init(
 
 
 def _read_named(section: Section, value: object, place: Place, found: dict[str, Block]) -> None:
-    """[program.NAME] or [group.NAME], all of one file."""
+    """[program.NAME] or [group.NAME], all of one file; `%(program_name)s` or `%(group_name)s` is
+    known in it."""
     if not isinstance(value, dict):
         place.expected(f"sections [{section.title}]", value)
         return
+    variable = f"{section.title.partition('.')[0]}_name"
     for name, table in value.items():
-        at = place.at(name)
+        at = place.at(name).naming(**{variable: name})
         if not isinstance(table, dict):
             at.expected(f"a section [{section.title}]", table)
         elif reason := wrong_in_name(name):

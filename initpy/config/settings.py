@@ -10,24 +10,30 @@ from initpy.config.kinds import (
     Account,
     Autorestart,
     Command,
+    Condition,
     Environment,
     ExitCodes,
     Flag,
     Kind,
     Names,
+    OneOf,
     Seconds,
-    Signal,
     SignalAction,
     SignalTable,
+    StopSignal,
     Text,
     Umask,
     Whole,
 )
+from initpy.config.tables import BackoffTable, RestartLimitTable, RlimitTable
 from initpy.core.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+SIMPLE, ONESHOT = "simple", "oneshot"
+"""What a program's `type` can be."""
 
 MAX_PROCESSES = 10_000
 """In all programs together; the kernel's own default limit for pids is 32,768."""
@@ -110,6 +116,19 @@ PROGRAM = Section(
             required=True,
         ),
         Setting(
+            "type",
+            OneOf((SIMPLE, ONESHOT)),
+            "A `oneshot` does its work and ends: a preparation that others come `after`.",
+            SIMPLE,
+        ),
+        Setting(
+            "enabled",
+            Condition(),
+            "Whether there is such a program at all. One that is not enabled is checked like the "
+            "others and left out; nobody waits for it.",
+            True,
+        ),
+        Setting(
             "process_name",
             Text("a name"),
             "The name of each process. With `numprocs` above 1 it has to contain "
@@ -126,14 +145,27 @@ PROGRAM = Section(
         Setting(
             "environment",
             Environment(),
-            "Variables to set on top of the environment that initpy has.",
+            "Variables to set on top of the environment that initpy has, and of `env_file`.",
             {},
+        ),
+        Setting(
+            "env_file",
+            Names("files", one="a file"),
+            "Files with a variable on each line, `NAME=VALUE`, relative to the file that names "
+            "them. Later ones win.",
+            [],
+        ),
+        Setting(
+            "clean_environment",
+            Flag(),
+            "Leave out the environment that initpy has: see [Environment](#environment).",
+            False,
         ),
         Setting(
             "user",
             Account("user"),
             "Run as this user, with its groups; `HOME`, `USER` and `LOGNAME` follow, unless "
-            "`environment` sets them.",
+            "`env_file` or `environment` sets them.",
         ),
         Setting(
             "group",
@@ -142,6 +174,30 @@ PROGRAM = Section(
             "group changes.",
         ),
         Setting("umask", Umask(), "The umask. By default, the one that initpy has."),
+        Setting(
+            "rlimits",
+            RlimitTable(),
+            "Resource limits, as `ulimit` and `setrlimit` know them: one number for both, or "
+            "`[soft, hard]`. By default, those that initpy has.",
+        ),
+        Setting(
+            "nice",
+            Whole(-20, 19),
+            "The niceness: above 0, others go first. By default, the one that initpy has.",
+        ),
+        Setting(
+            "oom_score_adj",
+            Whole(-1000, 1000),
+            "How soon the kernel ends it when memory runs out: at 1000 first, at -1000 never. By "
+            "default, as initpy.",
+        ),
+        Setting(
+            "no_new_privs",
+            Flag(),
+            "Nothing that it executes can gain privileges: neither `sudo` nor file capabilities "
+            "work.",
+            False,
+        ),
         Setting(
             "priority",
             Whole(),
@@ -152,7 +208,7 @@ PROGRAM = Section(
         Setting(
             "after",
             Names("programs or groups"),
-            "Start once all of these are running; stop before they do.",
+            "Start once all of these are running (a `oneshot`: done); stop before they do.",
             [],
         ),
         Setting("autostart", Flag(), "Start it when initpy starts.", True),
@@ -166,8 +222,15 @@ PROGRAM = Section(
         Setting(
             "startretries",
             Whole(0),
-            "How often to try again when it does not start, after 1, 2, 3 … seconds.",
+            "How often to try again when it does not start, after 1, 2, 3 … seconds or as "
+            "`backoff` says.",
             3,
+        ),
+        Setting(
+            "backoff",
+            BackoffTable(),
+            "How long to wait before each of these tries: `initial` seconds, then each time "
+            "`factor` times as long, at most `max`; stretched by up to `jitter` of it at random.",
         ),
         Setting(
             "autorestart",
@@ -177,17 +240,41 @@ PROGRAM = Section(
             "unexpected",
         ),
         Setting(
+            "restart_limit",
+            RestartLimitTable(),
+            "How often it may be restarted after it has been running: more than `count` times "
+            "within `window` seconds, and it is given up. By default, without limit.",
+        ),
+        Setting(
             "exitcodes",
             ExitCodes(),
             "The expected exit codes. A death by signal is never expected.",
             [0],
         ),
-        Setting("stopsignal", Signal(), "The signal that stops it.", "TERM"),
+        Setting(
+            "drain",
+            Seconds(),
+            "When the container is asked to stop: how long the program goes on before anything "
+            "is done to stop it.",
+            0,
+        ),
+        Setting(
+            "stop_command",
+            Command(),
+            "A command to run before the first signal.",
+        ),
+        Setting(
+            "stopsignal",
+            StopSignal(),
+            "The signal that stops it, or several, one after the other, each with its seconds.",
+            "TERM",
+        ),
         Setting(
             "stopwaitsecs",
             Seconds(),
-            "How long it may take to stop before it is killed; in a shutdown, "
-            "`shutdown_timeout` may leave it less.",
+            "How long it may take to stop before it is killed: the seconds of each signal that "
+            "has none of its own, and of `stop_command`. In a shutdown, `shutdown_timeout` may "
+            "leave it less.",
             10,
         ),
         Setting(

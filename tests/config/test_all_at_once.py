@@ -172,7 +172,7 @@ def test_words_of_ours_in_disorder(text: str) -> None:
 SCALARS = """
     1 -1 0o22 1.5 nan inf true 1979-05-27 1e999 999999999999999999999999999999
     "" "a" "${A}" "${NOPE}" "%(process_num)02d" "web" "HUP" "forward:web" "unexpected" "a'b"
-    "/" "x/*" "\\u0000" "\\ufffd" "a\\tb"
+    "/" "x/*" "\\u0000" "\\ufffd" "a\\tb" "oneshot" "KILL" "TERM\\t3" "unlimited" "${A:-3}"
 """.split()  # noqa: SIM905
 
 VALUES = st.recursive(
@@ -180,7 +180,11 @@ VALUES = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3).map(lambda it: f"[{', '.join(it)}]")
         | st.dictionaries(
-            st.sampled_from(["HUP", "A", '""', "command", "9"]), inner, max_size=2
+            st.sampled_from(
+                ["HUP", "A", '""', "command", "9", "initial", "max", "count", "window", "nofile"]
+            ),
+            inner,
+            max_size=2,
         ).map(lambda it: "{" + ", ".join([f"{key} = {value}" for key, value in it.items()]) + "}")
     ),
     max_leaves=5,

@@ -152,6 +152,7 @@ def test_a_good_file_costs_few_imports() -> None:
     assert "initpy.config.loading" in loaded
     dear = {"json", "difflib", "shlex", "glob", "dataclasses", "inspect", "argparse", "subprocess"}
     late = {"initpy.config.positions", "initpy.config.schema", "initpy.config.docs", "pwd", "grp"}
+    late |= {"initpy.config.env_files", "initpy.config.budget", "resource"}
     if sys.version_info < (3, 11):
         late -= {"pwd"}  # of site, which has to find tomli
     assert set(loaded) & (dear | late) == set()

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import resource
 from typing import Any
 
 import pytest
 
 from initpy import wire
-from initpy.plan import ALWAYS, NEVER, UNEXPECTED, Plan, ProcessSpec, SignalRule
-from tests.config.support import ENVIRON, WEB, at_most, plan_of, problem_of, problems_of, web
+from initpy.plan import (
+    ALWAYS,
+    NEVER,
+    UNEXPECTED,
+    Backoff,
+    Plan,
+    ProcessSpec,
+    RestartLimit,
+    SignalRule,
+)
+from tests.config.support import (
+    ENVIRON,
+    WEB,
+    at_most,
+    load_text,
+    plan_of,
+    problem_of,
+    problems_of,
+    web,
+)
 
 SUPERVISOR = (
     (b"SUPERVISOR_ENABLED", b"1"),
@@ -93,19 +112,77 @@ def test_a_command_is_all_that_a_program_needs() -> None:
         ('stopsignal = "15"', "stopsteps", ((15, 10.0),)),
         ("stopsignal = 64", "stopsteps", ((64, 10.0),)),
         ("stopwaitsecs = 0", "stopsteps", ((15, 0.0),)),
-        ("stopwaitsecs = 1e2", "stopsteps", ((15, 100.0),)),
+        ("stopwaitsecs = 75e-1", "stopsteps", ((15, 7.5),)),
+        ("stopwaitsecs = 5", "stop_command_s", 5.0),
         ("stopasgroup = true", "stopasgroup", True),
         ("killasgroup = false", "killasgroup", False),
         ("critical = false", "critical", False),
+        ('type = "simple"', "oneshot", False),
+        ('type = "oneshot"', "oneshot", True),
+        ("backoff = {}", "backoff", Backoff(1.0, 2.0, 60.0, 0.1)),
+        ("backoff = { max = 1 }", "backoff", Backoff(1.0, 2.0, 1.0, 0.1)),
+        ("backoff = { initial = 0, factor = 1, max = 0, jitter = 0 }", "backoff",
+         Backoff(0.0, 1.0, 0.0, 0.0)),
+        ("backoff = { initial = 0.5, factor = 1.5, max = 9.5, jitter = 1.0 }", "backoff",
+         Backoff(0.5, 1.5, 9.5, 1.0)),
+        ("backoff.initial = 60", "backoff", Backoff(60.0, 2.0, 60.0, 0.1)),
+        ("restart_limit = { count = 1, window = 0.5 }", "restart_limit", RestartLimit(1, 0.5)),
+        ("restart_limit = { window = 60, count = 1000 }", "restart_limit",
+         RestartLimit(1000, 60.0)),
+        ("nice = -20", "nice", -20),
+        ("nice = 0", "nice", 0),
+        ("nice = 19", "nice", 19),
+        ("oom_score_adj = -1000", "oom_score_adj", -1000),
+        ("oom_score_adj = 1000", "oom_score_adj", 1000),
+        ("no_new_privs = true", "no_new_privs", True),
+        ("clean_environment = true", "clean_environment", True),
+        ("rlimits = {}", "rlimits", ()),
+        ("rlimits = { nofile = 65536 }", "rlimits", ((resource.RLIMIT_NOFILE, 65536, 65536),)),
+        ('rlimits = { core = "unlimited", nproc = [1024, 2048] }', "rlimits",
+         ((resource.RLIMIT_CORE, -1, -1), (resource.RLIMIT_NPROC, 1024, 2048))),
+        ('rlimits = { as = [0, "unlimited"], cpu = [7, 7] }', "rlimits",
+         ((resource.RLIMIT_AS, 0, -1), (resource.RLIMIT_CPU, 7, 7))),
+        ("rlimits = { fsize = 9223372036854775807 }", "rlimits",
+         ((resource.RLIMIT_FSIZE, 2**63 - 1, 2**63 - 1),)),
+        ('rlimits = { stack = ["unlimited", "unlimited"] }', "rlimits",
+         ((resource.RLIMIT_STACK, -1, -1),)),
         ('process_name = "w-${EMPTY:-x}%%"', "name", "w-x%"),
         ('process_name = "w-${EMPTY:-x}%%"', "key", "web:w-x%"),
     ],
-)
+)  # fmt: skip
 def test_an_option_is_in_the_plan(option: str, field: str, value: object) -> None:
     seen = getattr(web(option), field)
     assert seen == value
     assert type(seen) is type(value)  # no FloatText, no bool for an int: the wire takes neither
+    assert wire.decode(wire.encode(seen)) == seen
 
+
+def test_what_is_not_set_is_left_as_it_is() -> None:
+    spec = web("")
+    assert (spec.nice, spec.oom_score_adj, spec.no_new_privs, spec.rlimits) == (
+        None,
+        None,
+        False,
+        (),
+    )
+    assert (spec.backoff, spec.restart_limit, spec.oneshot) == (None, None, False)
+    assert (spec.drain_s, spec.stop_command, spec.stop_paths) == (0.0, (), ())
+    assert not spec.clean_environment
+
+
+def test_every_resource_that_python_knows_can_be_limited() -> None:
+    known = {name for name in dir(resource) if name.startswith("RLIMIT_")} - {"RLIMIT_OFILE"}
+    names = [name.removeprefix("RLIMIT_").lower() for name in sorted(known)]
+    spec = web(f"rlimits = {{ {', '.join([f'{name} = 1' for name in names])} }}")
+    assert [number for number, _, _ in spec.rlimits] == [
+        getattr(resource, name) for name in sorted(known)
+    ]
+
+
+BACKOFF = "{ initial = 1, factor = 2, max = 60, jitter = 0.1 }"
+LIMIT = 'expected a whole number, 0 or more, or "unlimited"'
+SOFT_FIRST = "expected a soft limit that is not above the hard one: [soft, hard]"
+STOPSIGNAL = 'expected a signal, or a list of steps such as ["TERM 10", "INT 5", "KILL"]'
 
 BAD_OPTIONS = [
     ("command = 3", "command: expected a list of strings, or one string that is split as a shell "
@@ -193,19 +270,83 @@ BAD_OPTIONS = [
     ("exitcodes = -1", "exitcodes: expected a whole number from 0 to 255, not -1"),
     ('exitcodes = "0,1"',
      'exitcodes: expected a list of whole numbers from 0 to 255, or one, not "0,1"'),
-    ('stopsignal = "SIGFOO"',
-     'stopsignal: expected the name or the number of a signal, not "SIGFOO"'),
-    ('stopsignal = "SIG"', 'stopsignal: expected the name or the number of a signal, not "SIG"'),
-    ('stopsignal = "RTMIN+99"',
-     'stopsignal: expected the name or the number of a signal, not "RTMIN+99"'),
-    ("stopsignal = 0", "stopsignal: expected the name or the number of a signal, not 0"),
-    ("stopsignal = 65", "stopsignal: expected the name or the number of a signal, not 65"),
-    ('stopsignal = "٣"', 'stopsignal: expected the name or the number of a signal, not "٣"'),
-    ("stopsignal = true", "stopsignal: expected the name or the number of a signal, not true"),
+    ('stopsignal = "SIGFOO"', f'stopsignal: {STOPSIGNAL}, not "SIGFOO"'),
+    ('stopsignal = "SIG"', f'stopsignal: {STOPSIGNAL}, not "SIG"'),
+    ('stopsignal = "RTMIN+99"', f'stopsignal: {STOPSIGNAL}, not "RTMIN+99"'),
+    ('stopsignal = 0', f'stopsignal: {STOPSIGNAL}, not 0'),
+    ('stopsignal = 65', f'stopsignal: {STOPSIGNAL}, not 65'),
+    ('stopsignal = "٣"', f'stopsignal: {STOPSIGNAL}, not "٣"'),
+    ('stopsignal = true', f'stopsignal: {STOPSIGNAL}, not true'),
+    ('stopsignal = "TERM 10"', f'stopsignal: {STOPSIGNAL}, not "TERM 10"'),
+    ('stopsignal = ""', f'stopsignal: {STOPSIGNAL}, not ""'),
+    ('stopsignal = {}', f'stopsignal: {STOPSIGNAL}, not a table'),
     ("stopwaitsecs = []", "stopwaitsecs: expected a number of seconds, 0 or more, not an array"),
     ("stopasgroup = true\nkillasgroup = false",
      "killasgroup: expected true, as stopasgroup is true"),
     ("critical = {}", "critical: expected true or false, not a table"),
+    ('type = "forking"', 'type: expected "simple" or "oneshot", not "forking"'),
+    ("type = true", 'type: expected "simple" or "oneshot", not true'),
+    ('type = ["oneshot"]', 'type: expected "simple" or "oneshot", not an array'),
+    ('type = "oneshot"\nautorestart = true',
+     'autorestart: expected false or "unexpected": with type = "oneshot" it would never be done'),
+    ("backoff = 3", f"backoff: expected a table such as {BACKOFF}, not 3"),
+    ("backoff = [1]", f"backoff: expected a table such as {BACKOFF}, not an array"),
+    ("backoff = { inital = 3 }", "backoff.inital: unknown key; did you mean initial?"),
+    ("backoff = { initial = -1 }",
+     "backoff.initial: expected a number of seconds, 0 or more, not -1"),
+    ("backoff = { factor = 0.9 }", "backoff.factor: expected a number, 1 or more, not 0.9"),
+    ("backoff = { factor = nan }", "backoff.factor: expected a number, 1 or more, not nan"),
+    ("backoff = { factor = inf }",
+     "backoff.factor: expected a number of at most 2147483647, not inf"),
+    ("backoff = { factor = true }", "backoff.factor: expected a number, 1 or more, not true"),
+    ("backoff = { factor = 0x" + "f" * 5000 + " }",
+     "backoff.factor: expected a number of at most 2147483647, not so large a number"),
+    ("backoff = { jitter = 1.1 }", "backoff.jitter: expected a number from 0 to 1, not 1.1"),
+    ("backoff = { jitter = -0.1 }", "backoff.jitter: expected a number from 0 to 1, not -0.1"),
+    ('backoff = { jitter = "1" }', 'backoff.jitter: expected a number from 0 to 1, not "1"'),
+    ("backoff = { max = 0.5 }",
+     "backoff.max: expected a number of seconds, 1 or more, as initial is 1; not 0.5"),
+    ("backoff = { initial = 90 }",
+     "backoff.max: expected a number of seconds, 90 or more, as initial is 90; not 60"),
+    ("restart_limit = 3",
+     "restart_limit: expected a table such as { count = 5, window = 60 }, not 3"),
+    ("restart_limit = { count = 3 }",
+     "restart_limit.window: missing; expected a number of seconds, above 0"),
+    ("restart_limit = { window = 3 }",
+     "restart_limit.count: missing; expected a whole number from 1 to 1000"),
+    ("restart_limit = { count = 0, window = 3 }",
+     "restart_limit.count: expected a whole number from 1 to 1000, not 0"),
+    ("restart_limit = { count = 1001, window = 3 }",
+     "restart_limit.count: expected a whole number from 1 to 1000, not 1001"),
+    ("restart_limit = { count = 3, window = 0 }",
+     "restart_limit.window: expected a number of seconds, above 0, not 0"),
+    ("restart_limit = { count = 3, window = 1, windo = 1 }",
+     "restart_limit.windo: unknown key; did you mean window?"),
+    ("nice = 20", "nice: expected a whole number from -20 to 19, not 20"),
+    ("nice = -21", "nice: expected a whole number from -20 to 19, not -21"),
+    ("nice = 1.0", "nice: expected a whole number from -20 to 19, not 1.0"),
+    ("oom_score_adj = 1001", "oom_score_adj: expected a whole number from -1000 to 1000, not 1001"),
+    ("oom_score_adj = true", "oom_score_adj: expected a whole number from -1000 to 1000, not true"),
+    ("no_new_privs = 1", "no_new_privs: expected true or false, not 1"),
+    ('clean_environment = "yes"', 'clean_environment: expected true or false, not "yes"'),
+    ("rlimits = 1", "rlimits: expected a table such as { nofile = 65536, core = \"unlimited\", "
+     "nproc = [1024, 2048] }, not 1"),
+    ("rlimits = { nofiles = 1 }", "rlimits.nofiles: no such limit; did you mean nofile?"),
+    ("rlimits = { NOFILE = 1 }", "rlimits.NOFILE: no such limit; did you mean nofile?"),
+    ("rlimits = { ofile = 1 }", "rlimits.ofile: no such limit; did you mean nofile?"),
+    ("rlimits = { zzz = 1 }", "rlimits.zzz: no such limit"),
+    ("rlimits = { nofile = -1 }", f"rlimits.nofile: {LIMIT}, not -1"),
+    ("rlimits = { nofile = 1.5 }", f"rlimits.nofile: {LIMIT}, not 1.5"),
+    ("rlimits = { nofile = true }", f"rlimits.nofile: {LIMIT}, not true"),
+    ('rlimits = { nofile = "infinity" }', f'rlimits.nofile: {LIMIT}, not "infinity"'),
+    ("rlimits = { nofile = 9223372036854775808 }",
+     f"rlimits.nofile: {LIMIT}, not 9223372036854775808"),
+    ('rlimits = { nofile = [1, "2"] }', f'rlimits.nofile[1]: {LIMIT}, not "2"'),
+    ("rlimits = { nofile = [[1], 2] }", f"rlimits.nofile[0]: {LIMIT}, not an array"),
+    ("rlimits = { nofile = [1] }",
+     "rlimits.nofile: expected a limit, or two: [soft, hard]; not a list of 1"),
+    ("rlimits = { nofile = [2, 1] }", f"rlimits.nofile: {SOFT_FIRST}"),
+    ('rlimits = { nofile = ["unlimited", 1] }', f"rlimits.nofile: {SOFT_FIRST}"),
     ("environment = 1", 'environment: expected a table such as { NAME = "value" }, not a number'),
     ("autorestrt = true", "autorestrt: unknown key; did you mean autorestart?"),
     ("zzzz = true", "zzzz: unknown key"),
@@ -222,6 +363,21 @@ def test_a_bad_value_is_one_problem(option: str, said: str) -> None:
     if said.startswith('process_name: expected "%'):
         line = 1  # it is not in the file; the section is
     assert problem_of(head + option) == f"initpy.toml:{line}: program.web.{said}"
+
+
+@pytest.mark.parametrize("line", ["startsecs = 3", "restart_limit = { count = 1, window = 1 }"])
+def test_what_has_no_meaning_for_a_oneshot_is_a_warning(line: str) -> None:
+    loaded = load_text(f'{WEB}type = "oneshot"\n{line}')
+    key = line.partition(" ")[0]
+    assert [str(warning) for warning in loaded.warnings] == [
+        f'initpy.toml:4: warning: program.web.{key}: it has no meaning with type = "oneshot"'
+    ]
+    assert loaded.plan.processes[0].oneshot
+
+
+def test_a_oneshot_may_be_told_never_to_try_again() -> None:
+    assert web('type = "oneshot"\nautorestart = false').autorestart == NEVER
+    assert web('type = "oneshot"\nautorestart = "unexpected"').autorestart == UNEXPECTED
 
 
 def test_a_missing_command() -> None:

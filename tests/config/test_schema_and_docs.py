@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from initpy.config import docs, toml
 from initpy.config.schema import schema, schema_text
 from initpy.config.settings import PROGRAM, SECTIONS, SIGNALS
-from tests.config.support import WEB, plan_of, problems_of
+from tests.config.support import WEB, load_text, plan_of, problems_of
 from tests.support import REPO
 
 VALIDATOR = Draft202012Validator(schema())
@@ -34,6 +34,18 @@ GOOD = [
     WEB + 'after = []\nautostart = false\nstartsecs = 0\nstartretries = 0\nautorestart = true',
     WEB + 'autorestart = "unexpected"\nexitcodes = [0, 255]\nstopsignal = "sigquit"',
     WEB + "autorestart = false\nexitcodes = 0\nstopsignal = 64\nstopwaitsecs = 1.5",
+    WEB + 'stopsignal = ["TERM 4", "2 0.5", "SIGKILL"]\ndrain = 2',
+    WEB + 'stopsignal = [15, "RTMIN+1"]\nstopwaitsecs = 2\nstop_command = ["stop", ""]',
+    WEB + 'stop_command = "stop it"',
+    WEB + "backoff = {}\nrestart_limit = { count = 1, window = 0.5 }",
+    WEB + "backoff = { initial = 0, factor = 1.5, max = 9, jitter = 1 }",
+    WEB + 'env_file = []\nclean_environment = true\ntype = "oneshot"\nenabled = true',
+    WEB + 'type = "simple"\nenabled = "${NO:-yes}"',
+    WEB + 'rlimits = { nofile = 9, core = "unlimited", as = [0, "unlimited"], cpu = "${NO:-1}" }',
+    WEB + "nice = -20\noom_score_adj = 1000\nno_new_privs = true",
+    WEB + 'numprocs = "${NO:-1}"\nstartsecs = "${NO:-0.5}"\nautostart = "${NO:-false}"',
+    WEB + 'autorestart = "${NO:-true}"',
+    WEB + 'exitcodes = "${NO:-3}"\nbackoff = { factor = "${NO:-3}" }',
     WEB + 'stopsignal = "RTMAX-1"\nstopasgroup = true\nkillasgroup = true\ncritical = false',
     '[program.web]\ncommand = ["a", ""]',
 ]  # fmt: skip
@@ -61,7 +73,17 @@ BAD = [
         "after = [1]", "after = 1", 'autostart = "yes"', "startsecs = -1", 'startsecs = "1"',
         "startretries = 0.5", 'autorestart = "always"', "exitcodes = [256]", "exitcodes = -1",
         'stopsignal = ""', "stopsignal = 65", 'stopsignal = "022"', 'stopsignal = "a b"',
-        "stopwaitsecs = -1",
+        "stopwaitsecs = -1", "stopsignal = []", 'stopsignal = ["TERM x"]', "stopsignal = [65]",
+        'stopsignal = ["TERM 1 2"]', "drain = -1", "stop_command = []", 'stop_command = ""',
+        "backoff = 1", "backoff = { first = 1 }", "backoff = { factor = 0.5 }",
+        "backoff = { jitter = 1.5 }", "backoff = { max = -1 }", "restart_limit = { count = 1 }",
+        "restart_limit = { count = 0, window = 1 }", "restart_limit = { count = 1, window = 0 }",
+        "restart_limit = { count = 1001, window = 1 }", "env_file = 1", 'env_file = ""',
+        'clean_environment = "yes"', "rlimits = 1", "rlimits = { files = 1 }",
+        "rlimits = { nofile = -1 }", 'rlimits = { nofile = "many" }', "rlimits = { nofile = [1] }",
+        "rlimits = { nofile = 9223372036854775808 }", "nice = 20", "nice = -21", "nice = 0.5",
+        "oom_score_adj = 1001", "no_new_privs = 1", 'type = "forking"', "type = true",
+        "enabled = 1", 'numprocs = "4"', 'nice = "$X"',
         "critical = 1", "autorestrt = true", 'process_name = ""',
     )],
     "[program.web]\ncommand = []",
@@ -115,7 +137,10 @@ def test_every_default_is_itself_a_value_that_is_taken() -> None:
         for setting in PROGRAM.settings
         if setting.default is not None
     ]
-    assert plan_of(WEB + "\n".join(lines)) == plan_of(WEB)
+    loaded = load_text(WEB + "\n".join(lines))
+    assert loaded.plan == plan_of(WEB)
+    (warning,) = loaded.warnings  # the default is more than a shutdown leaves, and now it is set
+    assert warning.key == "program.web.stopwaitsecs"
 
 
 # The manual.
