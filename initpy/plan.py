@@ -14,10 +14,6 @@ NEVER, UNEXPECTED, ALWAYS = 0, 1, 2
 # What PID 1 does when it gets a signal (`[init.signals]`).
 SHUTDOWN, RELOAD, FORWARD, IGNORE = "shutdown", "reload", "forward", "ignore"
 
-TAG = "INITPY_PROCESS"
-"""The variable that holds a process's key: it marks what the process leaves behind."""
-
-
 class Backoff(Value):
     """The delays between failed starts: `initial_s`, then each `factor` times the one before, up to
     `max_s`; each stretched by up to `jitter` of itself, drawn anew."""

@@ -45,6 +45,7 @@ PID1_MAY_IMPORT = {
 
 PID1_IMPORTS_ELSEWHERE = {
     ("initpy.linux.syscalls", "ctypes"),  # only when it is not PID 1
+    ("initpy.linux.spawn", "ctypes"),  # in a child that renounces new privileges
     ("initpy.linux.log", "_socket"),  # only when stderr is a socket
     ("initpy.cli", "argparse"),  # in a process that is not PID 1
 }

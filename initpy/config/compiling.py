@@ -12,7 +12,7 @@ from initpy.config.reading import wrong_in_name
 from initpy.config.settings import MAX_PROCESSES, ONESHOT, SIGNALS
 from initpy.core.ordering import CycleError, tiers
 from initpy.core.values import Value, replace
-from initpy.plan import ALWAYS, FORWARD, IGNORE, TAG, Plan, ProcessSpec, SignalRule
+from initpy.plan import ALWAYS, FORWARD, IGNORE, Plan, ProcessSpec, SignalRule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -227,11 +227,9 @@ class Compiler:
             "SUPERVISOR_ENABLED": "1",
             "SUPERVISOR_PROCESS_NAME": name,
             "SUPERVISOR_GROUP_NAME": group.name,
-            TAG: key,
             **dict(identity.environment),
             **environment,
         }
-        variables[TAG] = key  # whatever the file says
         spec = ProcessSpec(
             key=key,
             name=name,

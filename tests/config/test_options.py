@@ -33,7 +33,6 @@ SUPERVISOR = (
     (b"SUPERVISOR_ENABLED", b"1"),
     (b"SUPERVISOR_PROCESS_NAME", b"web"),
     (b"SUPERVISOR_GROUP_NAME", b"web"),
-    (b"INITPY_PROCESS", b"web"),
 )
 
 
@@ -464,7 +463,7 @@ def test_values_of_the_environment(item: str, value: bytes) -> None:
 
 def test_the_environment_may_be_a_section_and_its_names_anything_but_equals() -> None:
     spec = web('[program.web.environment]\n"A.b" = "dotted"\n"x y" = "1"')
-    assert spec.environment[4:] == ((b"A.b", b"dotted"), (b"x y", b"1"))
+    assert spec.environment[3:] == ((b"A.b", b"dotted"), (b"x y", b"1"))
 
 
 def test_the_program_s_environment_goes_over_ours() -> None:

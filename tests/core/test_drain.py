@@ -22,7 +22,6 @@ from initpy.core.messages import (
     Signal,
     SignalReceived,
     Spawn,
-    Start,
     Stop,
 )
 from initpy.core.states import State
@@ -158,9 +157,7 @@ def test_a_signal_that_kills_at_once_kills_who_drains_too(first: int, second: in
 
 
 def test_after_it_nobody_drains_in_the_tiers_that_are_still_to_be_stopped() -> None:
-    kernel = Kernel(
-        plan(quick("db", drain_s=2.0), quick("web", drain_s=2.0, after=("db",))), SLOW
-    )
+    kernel = Kernel(plan(quick("db", drain_s=2.0), quick("web", drain_s=2.0, after=("db",))), SLOW)
     kernel.tell(SignalReceived(TERM), SignalReceived(TERM))
     assert drains(kernel.done) == ["web"]
     assert signals(kernel.done) == [("web", TERM)]
@@ -302,8 +299,8 @@ def test_one_that_fails_costs_no_time() -> None:
     kernel = Kernel(plan(quick("web", stop_command=(b"quit",))), Fate(command=FAILS))
     effects = kernel.tell(SignalReceived(TERM))
     assert signals(effects) == [("web", TERM)]
-    assert (
-        "the stop_command of 'web' failed: exit status 1; going on with SIGTERM" in lines(effects)
+    assert "the stop_command of 'web' failed: exit status 1; going on with SIGTERM" in lines(
+        effects
     )
     assert (kernel.exit_code, kernel.exited_at) == (0, T0)
 
@@ -363,9 +360,7 @@ def test_a_longer_stop_that_a_reload_has_shortened_keeps_the_time_that_it_was_gi
 
 def test_who_fails_for_the_last_time_during_the_end_refuses_nothing() -> None:
     """Nobody has ordered anything that could be refused."""
-    kernel = Kernel(
-        plan(spec("a", startretries=0), quick("b"), quick("c", after=("b",))), DEAF
-    )
+    kernel = Kernel(plan(spec("a", startretries=0), quick("b"), quick("c", after=("b",))), DEAF)
     kernel.tell(SignalReceived(TERM))
     assert kernel.state("a") == State.STARTING
     kernel.dies("a", exited(1))
@@ -398,9 +393,7 @@ def test_a_signal_is_passed_on_to_who_drains() -> None:
 
 
 def test_survivors_of_a_drained_program_are_ended_in_its_time() -> None:
-    kernel = Kernel(
-        plan(quick("web", drain_s=1.0, stopwaitsecs=2.0)), Fate(survivors=("deaf",))
-    )
+    kernel = Kernel(plan(quick("web", drain_s=1.0, stopwaitsecs=2.0)), Fate(survivors=("deaf",)))
     kernel.tell(SignalReceived(TERM))
     kernel.sleep(1.0)
     assert only(EndSurvivors, kernel.done) == [EndSurvivors("web", 8, TERM)]
