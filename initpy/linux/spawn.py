@@ -1,4 +1,4 @@
-"""fork and exec of a program, and fork of a helper.
+"""fork and exec of a program or its stop command, and fork of a helper.
 
 PID 1 forks, and does not use posix_spawn, because that holds the parent until exec is done, which
 a slow file system can make seconds (DESIGN §8). What the child finds wrong comes back as text
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import posix
+import resource
 
 from initpy.linux.signals import block_all, restore_in_child, set_mask
 
@@ -24,6 +25,8 @@ MAX_REASON_BYTES = 2048
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 """Exit codes of a child that could not become the program, as a shell has them."""
+
+PR_SET_NO_NEW_PRIVS = 38
 
 _S_IFMT, _S_IFDIR = 0o170000, 0o040000
 
@@ -45,24 +48,52 @@ def spawn(
     Raises:
         SpawnError: pipe or fork failed.
     """
+
+    def become(write_fd: int) -> None:
+        _become(spec, spec.argv, spec.paths, (), environment, stdin_fd, write_fd, inherited)
+
+    return _fork(spec.name, become)
+
+
+def spawn_stop_command(
+    spec: ProcessSpec,
+    environment: dict[bytes, bytes],
+    stdin_fd: int,
+    inherited: Inherited,
+    main_pid: int,
+) -> tuple[int, int]:
+    """As `spawn`, for the program's stop command: in the same circumstances (user, directory,
+    limits, …), and with `main_pid`, the program's, in the variable MAINPID."""
+    added = ((b"MAINPID", str(main_pid).encode()),)
+
+    def become(write_fd: int) -> None:
+        argv, paths = spec.stop_command, spec.stop_paths
+        _become(spec, argv, paths, added, environment, stdin_fd, write_fd, inherited)
+
+    return _fork(f"{spec.name}'s stop_command", become)
+
+
+def _fork(name: str, become: Callable[[int], None]) -> tuple[int, int]:
+    """Fork, and run `become` in the child, which must not return from it, with the fd that takes
+    the reason. Returns the pid, and the fd to read the reason from."""
     try:
         reason_fd, write_fd = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
     except OSError as exc:
         if exc.errno in (errno.EMFILE, errno.ENFILE):
-            raise SpawnError(f"too many open files to spawn '{spec.name}'") from None
-        name = errno_name(exc)
-        raise SpawnError(f"unknown error making dispatchers for '{spec.name}': {name}") from None
+            raise SpawnError(f"too many open files to spawn '{name}'") from None
+        why = errno_name(exc)
+        raise SpawnError(f"unknown error making dispatchers for '{name}': {why}") from None
     mask = block_all()
     try:
         pid = posix.fork()
         if pid == 0:
-            _become(spec, environment, stdin_fd, write_fd, inherited)
+            become(write_fd)
     except OSError as exc:
         posix.close(reason_fd)
         if exc.errno == errno.EAGAIN:
-            reason = f"Too many processes in process table to spawn '{spec.name}'"
+            reason = f"Too many processes in process table to spawn '{name}'"
         else:
-            reason = f"unknown error during fork for '{spec.name}': {errno_name(exc)}"
+            reason = f"unknown error during fork for '{name}': {errno_name(exc)}"
         raise SpawnError(reason) from None
     finally:
         posix.close(write_fd)
@@ -118,18 +149,39 @@ def _help(body: Callable[[int], int], write_fd: int, inherited: Inherited) -> No
 
 def _become(
     spec: ProcessSpec,
+    argv: tuple[bytes, ...],
+    paths: tuple[bytes, ...],
+    added: tuple[tuple[bytes, bytes], ...],
     environment: dict[bytes, bytes],
     stdin_fd: int,
     write_fd: int,
     inherited: Inherited,
 ) -> None:
-    """The child's life up to exec; does not return."""
+    """The child's life up to exec; does not return.
+
+    What takes files, memory or privileges comes before the limits and the user that may refuse
+    them.
+    """
     code = NOT_EXECUTABLE
     reason = f"couldn't prepare '{spec.name}'"
     try:
         restore_in_child(inherited)
         posix.setsid()
         posix.dup2(stdin_fd, 0)
+        if spec.clean_environment:
+            environment = {}
+        environment.update(spec.environment)  # the child's own copy of PID 1's memory
+        environment.update(added)
+        if spec.no_new_privs:  # it bars nothing before exec
+            reason = "couldn't set no_new_privs"
+            _renounce_new_privileges()
+        if spec.oom_score_adj is not None:
+            reason = f"couldn't set oom_score_adj to {spec.oom_score_adj}"
+            _set_oom_score_adj(spec.oom_score_adj)
+        for number, soft, hard in spec.rlimits:
+            _set_rlimit(number, soft, hard)
+        if spec.nice is not None:  # after the limits: RLIMIT_NICE may be what allows it
+            _set_nice(spec.nice)
         if spec.gid != -1:
             reason = f"couldn't setgid to {spec.gid}"
             if spec.groups:
@@ -144,12 +196,13 @@ def _become(
         if spec.umask != -1:
             posix.umask(spec.umask)
         reason = ""
-        environment = environment | dict(spec.environment)
         set_mask(inherited.mask)
-        path, exc = _exec(spec, environment)
+        path, exc = _exec(argv, paths, environment)
         reason = _why_not_executed(path, exc)
         if exc.errno in (errno.ENOENT, errno.ENOTDIR):
             code = NOT_FOUND
+    except _RefusedError as exc:
+        reason = str(exc)
     except OSError as exc:
         reason = f"{reason}: {errno_name(exc)}"
     except BaseException as exc:  # whatever it is: two PID 1s must never return from fork
@@ -159,14 +212,84 @@ def _become(
         posix._exit(code)
 
 
-def _exec(spec: ProcessSpec, environment: dict[bytes, bytes]) -> tuple[bytes, OSError]:
+class _RefusedError(Exception):
+    """A step on the way to exec was refused; the text is what the operator reads."""
+
+
+def _renounce_new_privileges() -> None:
+    try:
+        import ctypes  # noqa: PLC0415 - for prctl; 2 MB, which are the child's until it executes
+    except ImportError:
+        raise _RefusedError(
+            "couldn't set no_new_privs: this Python has no ctypes, through which it is set (on"
+            " Debian, ctypes comes with python3, not with python3-minimal)"
+        ) from None
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+def _set_oom_score_adj(adjustment: int) -> None:
+    fd = posix.open("/proc/self/oom_score_adj", posix.O_WRONLY | posix.O_CLOEXEC)
+    try:
+        posix.write(fd, str(adjustment).encode())
+    except PermissionError as exc:
+        raise _RefusedError(
+            f"couldn't set oom_score_adj to {adjustment}: {errno_name(exc)}: a value below the one"
+            " that initpy has takes CAP_SYS_RESOURCE"
+        ) from None
+    posix.close(fd)
+
+
+def _set_rlimit(number: int, soft: int, hard: int) -> None:
+    try:
+        resource.prlimit(0, number, (soft, hard))  # unlike setrlimit, it tells the errno
+    except OSError as exc:
+        why = errno_name(exc)
+        if exc.errno == errno.EPERM:
+            why += ": a hard limit above the one that initpy has takes CAP_SYS_RESOURCE"
+            if number == resource.RLIMIT_NOFILE:
+                why += ", and none can be above /proc/sys/fs/nr_open"
+    except ValueError:
+        why = "EINVAL: the soft limit is above the hard limit"
+    else:
+        return
+    to = _limit(soft) if soft == hard else f"{_limit(soft)} (hard limit: {_limit(hard)})"
+    raise _RefusedError(f"couldn't set rlimit {_limit_name(number)} to {to}: {why}")
+
+
+def _limit(value: int) -> str:
+    return "unlimited" if value == resource.RLIM_INFINITY else str(value)
+
+
+def _limit_name(number: int) -> str:
+    """nofile for RLIMIT_NOFILE."""
+    for name in dir(resource):
+        if name.startswith("RLIMIT_") and getattr(resource, name) == number:
+            return name.removeprefix("RLIMIT_").lower()
+    return str(number)
+
+
+def _set_nice(nice: int) -> None:
+    try:
+        posix.setpriority(posix.PRIO_PROCESS, 0, nice)
+    except PermissionError as exc:
+        raise _RefusedError(
+            f"couldn't set nice to {nice}: {errno_name(exc)}: a value below the one that initpy has"
+            " takes CAP_SYS_NICE"
+        ) from None
+
+
+def _exec(
+    argv: tuple[bytes, ...], paths: tuple[bytes, ...], environment: dict[bytes, bytes]
+) -> tuple[bytes, OSError]:
     """Try the paths in order, as execvp does. Returns only when none could be executed: the one
     that says most, and why."""
-    path, why = spec.argv[0], FileNotFoundError(errno.ENOENT, "")
+    path, why = argv[0], FileNotFoundError(errno.ENOENT, "")
     failed: tuple[bytes, OSError] = (path, why)
-    for path in spec.paths:
+    for path in paths:
         try:
-            posix.execve(path, spec.argv, environment)
+            posix.execve(path, argv, environment)
         except OSError as exc:
             # Not there; or in a directory of PATH that this user may not search.
             if exc.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES) and not _exists(path):
@@ -212,4 +335,6 @@ def _why_not_executed(path: bytes, exc: OSError) -> str:
             f"couldn't exec {name}: ENOEXEC: it is no program for this kind of machine, or a script"
             " without #! in its first line"
         )
+    if exc.errno == errno.EAGAIN:
+        return f"couldn't exec {name}: EAGAIN: its user has more processes than rlimit nproc allows"
     return f"couldn't exec {name}: {errno_name(exc)}"

@@ -102,6 +102,19 @@ def test_a_signal_to_a_forked_child_does_not_reach_the_parent() -> None:
     assert said == "True False"
 
 
+def test_the_handlers_of_pid_1_do_not_pass_for_the_program_s() -> None:
+    """Not even for a moment: who is seen to catch a signal gets it forwarded, and dies of it."""
+    said = run(
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "s = signals.Signals(mask)\n"
+        "signals.restore_in_child(s.inherited)\n"
+        "fields = dict(line.split(':') for line in open('/proc/self/status'))\n"
+        "standard = (1 << 31) - 1  # 32 and 33 belong to the C library, which may ignore them\n"
+        "print(int(fields['SigCgt'], 16), int(fields['SigIgn'], 16) & standard)"
+    )
+    assert said == "0 1"
+
+
 def test_what_was_ignored_is_ignored_again_in_the_child() -> None:
     said = run(
         "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
