@@ -29,6 +29,8 @@ know; programs get the default, as nearly every parent leaves it."""
 ALL = tuple(sorted([int(signum) for signum in _signal.valid_signals()]))
 """Without those that belong to the C library: 32 and 33 in glibc, 34 too in musl."""
 
+HANDLED = tuple([n for n in ALL if n not in (SIGKILL, SIGSTOP, *FROM_THE_KERNEL)])
+"""Those whose disposition PID 1 changes."""
 
 MAX_QUEUED = 64
 """Real-time signals queue, each beside the others, and while some wait no Python runs between two
@@ -72,9 +74,7 @@ class Signals:
         self.fd, self._write_fd = posix.pipe2(posix.O_NONBLOCK | posix.O_CLOEXEC)
         _signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
         ignored = []
-        for signum in ALL:
-            if signum in (SIGKILL, SIGSTOP) or signum in FROM_THE_KERNEL:
-                continue
+        for signum in HANDLED:
             # A background process that handles TTOU would repeat its write for ever.
             is_tty = signum in (SIGTTIN, SIGTTOU)
             handler: Callable[..., None] | int = _signal.SIG_IGN if is_tty else self._note
@@ -115,11 +115,16 @@ def restore_in_child(inherited: Inherited) -> None:
 
     Without it, a signal that comes before exec would run PID 1's handlers, in the child, and wake
     PID 1 through the pipe that the two share.
+
+    All are reset, though exec itself would reset the handlers, and needs to be told of the ignored
+    signals only. But exec may take seconds, on a slow file system, and until then a stop signal
+    must end the child, not set a flag that nobody will look at; and PID 1's handlers must not pass
+    for the program's in /proc, or it gets a signal forwarded that kills it. The sixty syscalls are
+    about 40 µs of the 1,000 that fork and exec cost the child.
     """
     _signal.set_wakeup_fd(-1)
     resource.setrlimit(resource.RLIMIT_SIGPENDING, inherited.max_queued)
-    for signum in ALL:
-        if signum in (SIGKILL, SIGSTOP) or signum in FROM_THE_KERNEL:
-            continue
-        action = _signal.SIG_IGN if signum in inherited.ignored else _signal.SIG_DFL
-        _signal.signal(signum, action)
+    for signum in HANDLED:
+        _signal.signal(signum, _signal.SIG_DFL)
+    for signum in inherited.ignored:
+        _signal.signal(signum, _signal.SIG_IGN)

@@ -260,7 +260,7 @@ def test_the_end_keeps_its_budget_with_all_the_stages_there_are(
 
 
 def test_a_program_has_in_the_end_what_the_budget_leaves_it_cut_alike() -> None:
-    """2 + 3 + 5 + 2 seconds of stages, in 9 - 0.5 - 2 × 1 for later tiers."""
+    """2 + 3 + 5 + 2 seconds of stages, in 9 - 0.5 - 1 for each of two later tiers."""
     kernel = Kernel(
         plan(
             quick("a"),

@@ -64,17 +64,13 @@ def test_after_it_has_been_running_the_delays_begin_anew() -> None:
     process = starting(backoff=Backoff(2.0, 3.0, 60.0, 0.0))
     process, _ = ends(process, 0.5, exited(1))
     process, _ = run(process, (2.5, timer(process)), (2.5, Spawned("web", 9)))
-    process, _ = run(process, (2.5, Executed("web", 9)), (3.5, timer_at(process, 1)))
+    process, _ = run(process, (2.5, Executed("web", 9)))
+    process, _ = run(process, (3.5, timer(process)))
     assert process.state == State.RUNNING
     process, _ = ends(process, 4.0, exited(1))
     process, _ = run(process, (4.0, Spawned("web", 10)), (4.0, Executed("web", 10)))
     process, _ = ends(process, 4.5, exited(1))
     assert process.due_at == 6.5
-
-
-def timer_at(process: Process, ahead: int) -> Value:
-    """The timer of an epoch, `ahead` of those there have been."""
-    return type(timer(process))("web", process.epoch)
 
 
 # ---------------------------------------------------------------- restart_limit
@@ -141,7 +137,7 @@ def test_without_a_limit_nothing_is_counted() -> None:
 
 def test_an_end_that_leads_to_no_restart_is_not_counted() -> None:
     process = always(autorestart=NEVER, restart_limit=RestartLimit(0, 60.0))
-    process, effects = ends(process, 10.0, exited(1))
+    process, _ = ends(process, 10.0, exited(1))
     assert process.state == State.EXITED
 
 
