@@ -63,7 +63,7 @@ from initpy.core.messages import (
 )
 from initpy.core.ordering import tiers
 from initpy.core.process import step as step_process
-from initpy.core.states import ExitStatus, State
+from initpy.core.states import ExitStatus, State, Wanted
 from initpy.core.stopping import time_left_s
 from initpy.core.values import Value, replace
 from initpy.core.words import ended, line_for, signal_name
@@ -251,7 +251,9 @@ class _Turn:
         """An operator's order, in supervisord's terms: none is taken once the end has begun."""
         if self.supervisor.phase > Phase.UP:
             self.effects.append(Refuse(order, "SHUTDOWN_STATE"))
-        elif order.key not in self.supervisor.processes:
+        elif order.key not in self.supervisor.processes or (
+            isinstance(order, Start) and self.goes_away(order.key)
+        ):
             self.effects.append(Refuse(order, "BAD_NAME"))
         elif isinstance(order, Stop) and self.is_waiting(order.key):
             self.no_longer_waits(order.key)
@@ -260,6 +262,8 @@ class _Turn:
         else:
             if isinstance(order, Start):
                 self.no_longer_waits(order.key)
+            if not isinstance(order, Signal):
+                self.take_from_reload(order.key)
             self.tell(order.key, order)
 
     def put(self, process: Process) -> None:
@@ -385,8 +389,7 @@ class _Turn:
         """It is down. If that is because of a reload, it goes away, or starts as it is now."""
         if key not in self.supervisor.reloaded or self.pid_of(key):
             return
-        reloaded = [other for other in self.supervisor.reloaded if other != key]
-        self.change(reloaded=tuple(reloaded))
+        self.end_reload_of(key)
         process = self.supervisor.processes[key]
         specs = {spec.key: spec for spec in self.supervisor.plan.processes}
         if key in specs:
@@ -396,6 +399,23 @@ class _Turn:
         else:
             others = self.supervisor.processes.items()
             self.change(processes={other: process for other, process in others if other != key})
+
+    def goes_away(self, key: str) -> bool:
+        """A reload is stopping it, and the plan has it no more."""
+        return all(spec.key != key for spec in self.supervisor.plan.processes)
+
+    def take_from_reload(self, key: str) -> None:
+        """Who gives orders for what a reload is stopping decides from now on whether it starts
+        again, which it would have done."""
+        process = self.supervisor.processes[key]
+        in_restart = key in self.supervisor.reloaded and not self.goes_away(key)
+        if in_restart and process.state == State.STOPPING:
+            self.end_reload_of(key)
+            self.put(replace(process, wanted=Wanted.UP))
+
+    def end_reload_of(self, key: str) -> None:
+        reloaded = [other for other in self.supervisor.reloaded if other != key]
+        self.change(reloaded=tuple(reloaded))
 
     def start_after_reload(self, key: str) -> None:
         if self.supervisor.processes[key].spec.autostart:

@@ -11,7 +11,6 @@ from initpy.core.messages import (
     EndSurvivors,
     Kill,
     KillFailed,
-    KillGroup,
     KillRest,
     Log,
     PlanReady,
@@ -29,7 +28,6 @@ from initpy.core.supervisor import Phase
 from initpy.plan import ALWAYS, NEVER, RestartLimit
 from tests.core.kernel import FAILS, HANGS, UNDYING, Fate, Group, Kernel
 from tests.core.specs import (
-    CONT,
     INT,
     KILL,
     QUIT,
@@ -39,6 +37,7 @@ from tests.core.specs import (
     lines,
     only,
     plan,
+    sent,
     spec,
 )
 
@@ -54,12 +53,6 @@ SLOW = Fate(slow=True)
 
 def quick(key: str, **options: Any) -> ProcessSpec:
     return spec(key, **{"startsecs": 0.0, **options})
-
-
-def signals(effects: list[Value]) -> list[tuple[str, int]]:
-    return [
-        (each.key, each.signum) for each in only((Kill, KillGroup), effects) if each.signum != CONT
-    ]
 
 
 def drains(effects: list[Value]) -> list[str]:
@@ -82,16 +75,16 @@ def test_a_signal_that_asks_for_the_end_lets_programs_drain_first(signum: int) -
     kernel = Kernel(plan(quick("web", drain_s=3.0), quick("job"), shutdown_timeout_s=60.0), SLOW)
     effects = kernel.tell(SignalReceived(signum))
     assert drains(effects) == ["web"]
-    assert signals(effects) == [("job", TERM)]
-    assert signals(kernel.sleep(2.99)) == []
-    assert signals(kernel.sleep(0.01)) == [("web", TERM)]
+    assert sent(effects) == [("job", TERM)]
+    assert sent(kernel.sleep(2.99)) == []
+    assert sent(kernel.sleep(0.01)) == [("web", TERM)]
 
 
 def test_an_end_that_has_another_cause_lets_nobody_drain() -> None:
     kernel = Kernel(plan(quick("web", drain_s=3.0), quick("job", autorestart=NEVER)), SLOW)
     effects = kernel.dies("job", exited(3))
     assert drains(effects) == []
-    assert signals(effects) == [("web", TERM)]
+    assert sent(effects) == [("web", TERM)]
     kernel.tell(SignalReceived(TERM))
     assert drains(kernel.done) == []
 
@@ -101,7 +94,7 @@ def test_neither_an_operator_nor_a_reload_lets_it_drain(order: Value) -> None:
     kernel = Kernel(plan(quick("web", drain_s=3.0), quick("job")), SLOW)
     effects = kernel.tell(order)
     assert drains(effects) == []
-    assert ("web", TERM) in signals(effects)
+    assert ("web", TERM) in sent(effects)
     assert RecordTree("web", 8) in effects
 
 
@@ -138,11 +131,11 @@ def test_a_second_signal_ends_the_drain(first: int, second: int) -> None:
     kernel.tell(SignalReceived(first))
     kernel.sleep(1.0)
     effects = kernel.tell(SignalReceived(second))
-    assert signals(effects) == [("web", TERM)]
+    assert sent(effects) == [("web", TERM)]
     assert "asked again: nothing is drained any more" in lines(effects)
     assert not only(KillRest, effects)
     third = kernel.tell(SignalReceived(TERM))
-    assert signals(third) == []
+    assert sent(third) == []
     assert lines(third) == ["received SIGTERM indicating exit request"]
     end_of(kernel)
 
@@ -160,11 +153,11 @@ def test_after_it_nobody_drains_in_the_tiers_that_are_still_to_be_stopped() -> N
     kernel = Kernel(plan(quick("db", drain_s=2.0), quick("web", drain_s=2.0, after=("db",))), SLOW)
     kernel.tell(SignalReceived(TERM), SignalReceived(TERM))
     assert drains(kernel.done) == ["web"]
-    assert signals(kernel.done) == [("web", TERM)]
+    assert sent(kernel.done) == [("web", TERM)]
     kernel.let_go(kernel.pid("web"))
     kernel.settle()
     assert drains(kernel.done) == ["web"]
-    assert signals(kernel.done) == [("web", TERM), ("db", TERM)]
+    assert sent(kernel.done) == [("web", TERM), ("db", TERM)]
 
 
 def test_without_it_each_tier_drains_in_its_turn() -> None:
@@ -187,8 +180,8 @@ def test_a_second_signal_changes_nothing_for_those_that_drain_no_more() -> None:
     kernel.tell(SignalReceived(TERM))
     kernel.sleep(3.0)
     effects = kernel.tell(SignalReceived(TERM))
-    assert signals(effects) == []
-    assert signals(kernel.sleep(1.0)) == [("web", KILL)]
+    assert sent(effects) == []
+    assert sent(kernel.sleep(1.0)) == [("web", KILL)]
 
 
 def test_where_nobody_drains_a_second_signal_says_nothing_and_does_nothing() -> None:
@@ -221,7 +214,7 @@ def test_a_drain_that_is_overtaken_by_its_own_spawn_is_ended_by_a_second_signal(
     kernel.settle()
     assert kernel.state("web") == State.STOPPING
     assert drains(kernel.done) == []
-    assert signals(kernel.done) == [("web", TERM)]
+    assert sent(kernel.done) == [("web", TERM)]
 
 
 # ---------------------------------------------------------------- the budget
@@ -251,7 +244,7 @@ def test_the_end_keeps_its_budget_with_all_the_stages_there_are(
         kernel.sleep(second_at_s)
         kernel.tell(SignalReceived(TERM))
     assert end_of(kernel) <= timeout_s + 0.5
-    sent = signals(kernel.done)
+    sent = sent(kernel.done)
     for key in keys:
         own = [signum for other, signum in sent if other == key]
         assert own[:3] == [TERM, INT, KILL]
@@ -277,12 +270,12 @@ def test_a_program_has_in_the_end_what_the_budget_leaves_it_cut_alike() -> None:
         Fate(answer=None, command=HANGS),
     )
     kernel.tell(SignalReceived(TERM))
-    seen = []
+    seen: list[tuple[float, object]] = []
     while len(seen) < 4:
         effects = kernel.fire()
         at = round(kernel.now - T0, 6)
         seen += [(at, "command") for _ in only(RunStopCommand, effects)]
-        seen += [(at, signum) for key, signum in signals(effects) if key == "c"]
+        seen += [(at, signum) for key, signum in sent(effects) if key == "c"]
     assert seen == [(1.0, "command"), (2.5, TERM), (5.5, INT), (6.5, KILL)]
     assert kernel.lines().count("'c' works on for 1 seconds before it is stopped (drain)") == 1
 
@@ -291,14 +284,14 @@ def test_a_stop_command_that_works_ends_the_container_without_a_signal() -> None
     kernel = Kernel(plan(quick("web", stop_command=(b"quit",))), Fate(answer=None))
     effects = kernel.tell(SignalReceived(TERM))
     assert only(RunStopCommand, effects) == [RunStopCommand("web", 8)]
-    assert signals(effects) == []
+    assert sent(effects) == []
     assert (kernel.exit_code, kernel.exited_at) == (0, T0)
 
 
 def test_one_that_fails_costs_no_time() -> None:
     kernel = Kernel(plan(quick("web", stop_command=(b"quit",))), Fate(command=FAILS))
     effects = kernel.tell(SignalReceived(TERM))
-    assert signals(effects) == [("web", TERM)]
+    assert sent(effects) == [("web", TERM)]
     assert "the stop_command of 'web' failed: exit status 1; going on with SIGTERM" in lines(
         effects
     )
@@ -309,7 +302,7 @@ def test_who_overruns_all_its_steps_is_killed_and_named() -> None:
     kernel = Kernel(plan(quick("web", stopsteps=((TERM, 1.0), (INT, 0.5)))), DEAF)
     kernel.tell(SignalReceived(TERM))
     assert end_of(kernel) == 1.5
-    assert signals(kernel.done) == [("web", TERM), ("web", INT), ("web", KILL)]
+    assert sent(kernel.done) == [("web", TERM), ("web", INT), ("web", KILL)]
     assert "killed because they overran their time to stop: web" in kernel.lines()
 
 
@@ -333,11 +326,11 @@ def test_a_stop_that_is_under_way_keeps_its_place_in_the_budget() -> None:
     kernel.tell(Stop("a", by_operator=True))
     kernel.tell(SignalReceived(TERM))
     kernel.sleep(1.0)
-    assert signals(kernel.done)[-1] == ("a", TERM)
+    assert sent(kernel.done)[-1] == ("a", TERM)
     kernel.sleep(1.9)
     assert not only(KillRest, kernel.done)
     kernel.sleep(0.1)
-    assert signals(kernel.done)[-1] == ("a", KILL)
+    assert sent(kernel.done)[-1] == ("a", KILL)
     while kernel.unanswered:
         kernel.a_helper_answers()
     assert not any("not even SIGKILL" in line for line in kernel.lines())

@@ -48,6 +48,7 @@ from tests.core.specs import (
     moves,
     only,
     run,
+    sent,
     spec,
     without_timers,
 )
@@ -63,8 +64,7 @@ IN_STAGES: dict[str, Any] = {**STEPS, **QUITS, "drain_s": 3.0}
 
 
 def told(effects: list[Value]) -> list[int]:
-    """The signals to the instance, without CONT."""
-    return [each.signum for each in only((Kill, KillGroup), effects) if each.signum != CONT]
+    return [signum for _, signum in sent(effects)]
 
 
 def passes(process: Process) -> tuple[float, Process, list[Value]]:
