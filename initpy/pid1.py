@@ -53,7 +53,7 @@ from initpy.linux.environment import given_environment
 from initpy.linux.log import LogWriter
 from initpy.linux.memory import OomKills
 from initpy.linux.reaper import MAX_REAPS, NoChildrenError, exit_status, has_children, reap
-from initpy.linux.signals import SIGCHLD, Signals
+from initpy.linux.signals import SIGCHLD
 from initpy.linux.spawn import SpawnError, fork_helper, spawn, spawn_stop_command
 from initpy.plan import Plan
 from initpy.sweeping import Sweeping
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
 
     from initpy.core.states import ExitStatus
     from initpy.core.values import Value
+    from initpy.early import Early
 
 FORKING = (Spawn, FindCatchers, ReadPlan, RecordTree, RunStopCommand)
 """Effects that take milliseconds each; all others are a few syscalls at the most."""
@@ -121,16 +122,9 @@ class _StopCommand:
 class Pid1:
     """PID 1, or what stands in for it where initpy is not the first process."""
 
-    def __init__(self, read_config: Callable[[int], int], mask: tuple[int, ...]) -> None:
-        """Start the config helper, then make ready.
-
-        `read_config` is run in a forked helper: it writes the plan, as a frame, to the fd it is
-        given, and returns its exit code; what is wrong with the file it says on stderr itself.
-        `mask` is what `signals.block_all` returned when the program began.
-        """
-        syscalls.open_standard_fds()
-        syscalls.keep_inherited_fds_to_ourselves()
-        self._signals = Signals(mask)
+    def __init__(self, early: Early) -> None:
+        """Take over what has been begun."""
+        self._signals = early.signals
         self._state = Supervisor()
         self._facts: list[Value] = []
         self._effects: list[Value] = []
@@ -152,9 +146,9 @@ class Pid1:
         self._watches_log = False
         self._stdin_fd = syscalls.open_null()
         self._environment = given_environment()
-        self._read_config = read_config
+        self._read_config = early.read_config
         self._watch(self._signals.fd, self._take_signals)
-        self._start_config_helper()
+        self._adopt_helper(early.helper_pid, early.helper_fd, "config", *self._plan_takers())
         self._is_first = posix.getpid() == 1
         self._sweeping = Sweeping(
             self._fork_helper,
@@ -349,6 +343,14 @@ class Pid1:
     # ------------------------------------------------------------ helpers
 
     def _start_config_helper(self) -> None:
+        try:
+            self._fork_helper("config", self._read_config, *self._plan_takers())
+        except OSError as exc:
+            reason = f"cannot fork the helper that reads the configuration: {exc.strerror}"
+            self._facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
+
+    def _plan_takers(self) -> tuple[Callable[[object], None], Callable[[ExitStatus], None]]:
+        """What to do with the values that a config helper sends, and with its end."""
         plans: list[Plan] = []
 
         def on_value(value: object) -> None:
@@ -368,11 +370,7 @@ class Pid1:
                 refused = PlanRefused(CONFIG_HELPER_DIED, reason)
             self._facts.append(refused)
 
-        try:
-            self._fork_helper("config", self._read_config, on_value, on_end)
-        except OSError as exc:
-            reason = f"cannot fork the helper that reads the configuration: {exc.strerror}"
-            self._facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
+        return on_value, on_end
 
     def _fork_helper(
         self,
@@ -382,6 +380,16 @@ class Pid1:
         on_end: Callable[[ExitStatus], None],
     ) -> None:
         pid, fd = fork_helper(body, self._signals.inherited)
+        self._adopt_helper(pid, fd, name, on_value, on_end)
+
+    def _adopt_helper(
+        self,
+        pid: int,
+        fd: int,
+        name: str,
+        on_value: Callable[[object], None],
+        on_end: Callable[[ExitStatus], None],
+    ) -> None:
         helper = self._helpers[pid] = _Helper(name, fd, on_value, on_end)
         self._watch(fd, lambda: self._hear(helper))
 

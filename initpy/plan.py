@@ -14,6 +14,7 @@ NEVER, UNEXPECTED, ALWAYS = 0, 1, 2
 # What PID 1 does when it gets a signal (`[init.signals]`).
 SHUTDOWN, RELOAD, FORWARD, IGNORE = "shutdown", "reload", "forward", "ignore"
 
+
 class Backoff(Value):
     """The delays between failed starts: `initial_s`, then each `factor` times the one before, up to
     `max_s`; each stretched by up to `jitter` of itself, drawn anew."""

@@ -88,7 +88,7 @@ class Frames:
                 raise WireError(f"a frame of {size} bytes is too long")
             if len(self._held) < 4 + size:
                 break
-            values.append(decode(bytes(self._held[4 : 4 + size])))
+            values.append(decode(bytes(memoryview(self._held)[4 : 4 + size])))
             del self._held[: 4 + size]
         return values
 

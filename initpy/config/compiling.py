@@ -292,7 +292,9 @@ class Compiler:
     def _process_name(self, block: Block, expander: Expander) -> str:
         """The name of a process, which no other in its group may have."""
         place = block.at("process_name")
-        name = expanded(block.options["process_name"], place, expander)
+        name: str | None = block.name  # which is what the default comes to
+        if "process_name" in block.given:
+            name = expanded(block.options["process_name"], place, expander)
         reason = "" if name is None else wrong_in_name(name)
         if reason:
             place.problem(f"{reason}: {shown(name)}")

@@ -70,9 +70,9 @@ def starts_anew(old: Process, spec: ProcessSpec, anew: list[str]) -> bool:
     return old.state == State.FATAL and any(earlier in anew for earlier in spec.after)
 
 
-def is_between_instances(process: Process) -> bool:
-    """Without an instance, and about to get one."""
-    if process.state in IDLE:
+def is_to_start(process: Process) -> bool:
+    """It is about to get an instance, or another one."""
+    if process.state in IDLE or process.state == State.STOPPING:
         return process.wanted == Wanted.UP
     return process.state == State.BACKOFF
 

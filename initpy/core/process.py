@@ -76,6 +76,8 @@ def step(process: Process, event: Value, now: float) -> Step:
             return stopping.hasten(process, event, now)
         case state, Stop() if state in IDLE and process.wanted == Wanted.UP:
             return stopping.end_survivors_for_good(_ordered_by(event, process), event, now)
+        case state, Stop(for_good=True) if state in IDLE and process.group:
+            return stopping.end_survivors_for_good(_ordered_by(event, process), event, now)
         case _, Stop():
             return process, (Refuse(event, "NOT_RUNNING"),)
 

@@ -153,16 +153,18 @@ def in_backoff(process: Process, order: Stop, now: float) -> Step:
 
 
 def end_survivors_for_good(process: Process, order: Stop, now: float) -> Step:
-    """Stopped between two instances: what is left of the first is ended all the same."""
+    """Stopped between two instances, or after the last: what is left is ended all the same."""
     wait_s = stop_time_s(process.spec)
+    ending = process.ending or SIGTERM
     return enter(
         process,
         State.STOPPING,
         now,
         wait_s if order.within_s is None else min(wait_s, order.within_s),
-        EndSurvivors(process.spec.key, process.group, process.ending),
+        EndSurvivors(process.spec.key, process.group, ending),
         wanted=Wanted.DOWN,
         killed=False,
+        ending=ending,
     )
 
 

@@ -19,9 +19,9 @@ from initpy.core.conditions import (
     code_of,
     has_ended_by_itself,
     has_failed,
-    is_between_instances,
     is_down,
     is_held_by_operator,
+    is_to_start,
     lets_others_start,
     starts_anew,
     stop_order,
@@ -116,6 +116,9 @@ class Supervisor(Value):
     """Given out once all that their processes come after are RUNNING."""
     reloaded: tuple[str, ...] = ()
     """Keys that are being stopped because the plan has changed: away, or for a new start."""
+    past_epoch: int = 0
+    """No timer of a process that has gone away is of a later one: who comes after it, under the same
+    key, begins there."""
     reading: int = 0
     """Reloads that were asked for and have not been answered; a second one waits for the first."""
     tier: int = 0
@@ -275,7 +278,7 @@ class _Turn:
         if self.supervisor.phase == Phase.UP:
             self.note_in_up(process)
             return
-        if is_between_instances(self.supervisor.processes[process.spec.key]):
+        if is_to_start(self.supervisor.processes[process.spec.key]):
             self.start_no_more(process.spec.key)
         if self.supervisor.phase == Phase.STOPPING and is_down(process):
             if process.killed and notice.old == State.STOPPING:
@@ -353,7 +356,7 @@ class _Turn:
         self.change(plan=plan)
         for key, spec in specs.items():
             if key in added:
-                self.put(Process(spec))
+                self.put(Process(spec, epoch=self.supervisor.past_epoch))
             elif spec != old[key].spec:
                 self.put(replace(old[key], spec=spec))
         for key in _in_order(self.tiers()):
@@ -380,10 +383,12 @@ class _Turn:
             return  # an earlier reload has stopped it, and it is not down yet
         self.change(reloaded=(*self.supervisor.reloaded, key))
         process = self.supervisor.processes[key]
-        if is_down(process) and not process.pid:
-            self.go_after_stop(key)
-        else:
+        if not is_down(process) or process.pid:
             self.tell(key, Stop(key))
+        elif self.goes_away(key) and process.group:
+            self.tell(key, Stop(key, for_good=True))
+        else:
+            self.go_after_stop(key)
 
     def go_after_stop(self, key: str) -> None:
         """It is down. If that is because of a reload, it goes away, or starts as it is now."""
@@ -398,7 +403,10 @@ class _Turn:
                 self.start_after_reload(key)
         else:
             others = self.supervisor.processes.items()
-            self.change(processes={other: process for other, process in others if other != key})
+            self.change(
+                processes={other: process for other, process in others if other != key},
+                past_epoch=max(self.supervisor.past_epoch, process.epoch),
+            )
 
     def goes_away(self, key: str) -> bool:
         """A reload is stopping it, and the plan has it no more."""
@@ -547,7 +555,7 @@ class _Turn:
         if names:
             self.log(INFO, f"waiting for {', '.join(names)} to die")
         for process in self.up():
-            if is_between_instances(process):
+            if is_to_start(process):
                 self.start_no_more(process.spec.key)
         self.stop_tiers(first=True)
 

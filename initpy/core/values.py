@@ -32,6 +32,11 @@ else:
         return lambda cls: cls
 
 
+UNLUCKY_LENGTH = 20
+"""CPython 3.11 sets freed tuples of 20 aside, up to 2,000, and never takes one of them again; each
+value that is made frees one. So no value is a tuple of 20."""
+
+
 @dataclass_transform(frozen_default=True)
 class _ValueType(type):
     """Turns a class body's annotations into fields, match arguments and defaults.
@@ -43,6 +48,7 @@ class _ValueType(type):
     __match_args__: tuple[str, ...]
     _defaults: dict[str, Any]
     _places: dict[str, int]
+    _pad: tuple[None, ...]
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _ValueType:
         own = tuple(namespace.get("__annotations__", ()))
@@ -60,6 +66,7 @@ class _ValueType(type):
         cls.__match_args__ = fields + own  # type: ignore[misc]
         cls._defaults = defaults
         cls._places = {field: place for place, field in enumerate(cls.__match_args__)}
+        cls._pad = (None,) if len(cls.__match_args__) == UNLUCKY_LENGTH else ()
         return cls
 
 
@@ -73,12 +80,13 @@ class Value(_Fields, metaclass=_ValueType):
             TypeError: a field is missing, unknown, or given twice.
         """
         fields = cls.__match_args__
-        if named or len(given) < len(fields):
-            given += tuple([cls._field(field, named) for field in fields[len(given) :]])
-        if named:
-            raise TypeError(f"{cls.__name__} cannot take {', '.join(named)}")
         if len(given) > len(fields):
             raise TypeError(f"{cls.__name__} takes {len(fields)} fields, not {len(given)}")
+        if named or cls._pad or len(given) < len(fields):
+            rest = [cls._field(field, named) for field in fields[len(given) :]]
+            given = (*given, *rest, *cls._pad)
+        if named:
+            raise TypeError(f"{cls.__name__} cannot take {', '.join(named)}")
         return _new(cls, given)
 
     @classmethod
@@ -115,7 +123,7 @@ class Value(_Fields, metaclass=_ValueType):
 
 def fields_of(value: Value) -> tuple[Any, ...]:
     """The value's fields, in the order of its class body."""
-    return _tuple(value)
+    return _tuple(value)[: len(type(value).__match_args__)]
 
 
 def replace(value: V, **changes: Any) -> V:

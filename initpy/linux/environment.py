@@ -6,7 +6,8 @@ import posix
 
 from initpy.linux.children import has_own_proc
 
-_READ_BYTES = 1024 * 1024
+_READ_BYTES = 65536
+"""More than 128 KiB at once, and glibc would from then on keep what is freed."""
 
 
 def given_environment() -> dict[bytes, bytes]:

@@ -142,7 +142,11 @@ class Kernel:
         self.done: list[Value] = []
         """All effects so far."""
         self.ever_running: set[str] = set()
-        """Keys that have been RUNNING; of oneshots, that have come to their expected end."""
+        """Keys that have been RUNNING; of oneshots, that have come to their expected end. After a
+        reload: since then."""
+        self.has_reloaded = False
+        self.started: set[str] = set()
+        """Keys that are started again whatever has become of what they come after."""
         self.touched: set[str] = set()
         """Keys that an operator has started."""
         self.spawns = 0
@@ -425,10 +429,11 @@ class Kernel:
         assert not group.members or group.was_sent_kill, (
             f"{key} is spawned while {group.members} of its last instance live, unkilled"
         )
-        if key not in self.touched:
+        if key not in self.touched | self.started:
             after = self.supervisor.processes[key].spec.after
             early = [earlier for earlier in after if earlier not in self.ever_running]
             assert not early, f"{key} is spawned before {early}"
+        self.started.add(key)
 
     def _watch_stops(self, effects: tuple[Value, ...], before: Supervisor) -> None:
         """See that every act of a stop comes once, in its turn, and KILL after them."""
@@ -509,8 +514,12 @@ class Kernel:
             self.touched.add(event.key)
         if isinstance(event, Stop) and event.within_s is not None and event.key in self.stops:
             self.stops[event.key].least_s = 0.0
-        if isinstance(event, StopCommandFailed):
+        if isinstance(event, StopCommandFailed) and event.key in self.stops:
             self.stops[event.key].least_s = 0.0
+        if isinstance(event, PlanReady) and before.phase == Phase.UP:
+            self.has_reloaded = True
+            processes = self.supervisor.processes.values()
+            self.ever_running = {each.spec.key for each in processes if _is_good(each)}
         culprits = []
         for effect in effects:
             if isinstance(effect, Notice):
@@ -518,7 +527,7 @@ class Kernel:
                 self._check_options(process, effects)
                 if process.state == State.STOPPING and self.supervisor.phase == Phase.UP:
                     self.stopped_before.add(process.spec.key)
-                if _lets_others_start(process):
+                if _is_good(process):
                     self.ever_running.add(process.spec.key)
                 if self.ending_since is None and _is_a_failure(process):
                     self.first_failure = self.first_failure or _code(process.status)
@@ -571,14 +580,18 @@ class Kernel:
                 ]
                 assert bool(given_up) == (len(within) > limit.count), (process, within)
         elif process.state == State.BACKOFF:
-            assert 1 <= process.failures <= spec.startretries + 1
+            most = spec.startretries + 1
+            assert process.failures >= 1
+            assert process.failures <= most or self.has_reloaded, "unless it was more before"
             assert (process.due_at is None) == (process.failures > spec.startretries), process
             if process.due_at is not None:
                 delay_s = self._delay_s(spec, process.failures)
                 assert abs(process.due_at - self.now - delay_s) < 1e-6, process
             assert process.spawnerr
         if process.state in IDLE and process.wanted == Wanted.DOWN:
-            restarts.clear()  # now it starts only because somebody asks for it
+            # Now it starts only because somebody asks for it, or a plan.
+            restarts.clear()
+            self.started.discard(spec.key)
 
     def _delay_s(self, spec: ProcessSpec, failures: int) -> float:
         if spec.backoff is None:
@@ -603,10 +616,11 @@ def _is_expected(process: Process) -> bool:
     return status.signal is None and status.code in process.spec.exitcodes
 
 
-def _lets_others_start(process: Process) -> bool:
-    if process.spec.oneshot:
-        return process.state == State.EXITED and _is_expected(process)
-    return process.state == State.RUNNING
+def _is_good(process: Process) -> bool:
+    """What comes after it may start."""
+    if process.state == State.EXITED:
+        return process.wanted == Wanted.DOWN and _is_expected(process)
+    return process.state == State.RUNNING and not process.spec.oneshot
 
 
 def _is_a_failure(process: Process) -> bool:

@@ -21,6 +21,7 @@ from initpy.core.messages import (
     Signal,
     SignalReceived,
     Spawn,
+    Start,
     Stop,
 )
 from initpy.core.states import State
@@ -244,9 +245,9 @@ def test_the_end_keeps_its_budget_with_all_the_stages_there_are(
         kernel.sleep(second_at_s)
         kernel.tell(SignalReceived(TERM))
     assert end_of(kernel) <= timeout_s + 0.5
-    sent = sent(kernel.done)
+    all_sent = sent(kernel.done)
     for key in keys:
-        own = [signum for other, signum in sent if other == key]
+        own = [signum for other, signum in all_sent if other == key]
         assert own[:3] == [TERM, INT, KILL]
         assert set(own[3:]) <= {KILL}
     assert [each.key for each in only(RunStopCommand, kernel.done)] == keys[::-1]
@@ -346,6 +347,17 @@ def test_a_longer_stop_that_a_reload_has_shortened_keeps_the_time_that_it_was_gi
     assert not only(KillRest, kernel.done)
     assert end_of(kernel) == 5.0
     assert not any("not even SIGKILL" in line for line in kernel.lines())
+
+
+def test_a_start_that_waits_for_the_end_of_a_stop_is_called_off_in_every_tier() -> None:
+    kernel = Kernel(plan(quick("a"), quick("b", after=("a",))), SLOW)
+    kernel.tell(Stop("a", by_operator=True), Start("a", by_operator=True))
+    kernel.tell(SignalReceived(TERM))
+    kernel.let_go(kernel.pid("a"))
+    kernel.settle()
+    assert kernel.state("a") == State.STOPPED
+    assert kernel.state("b") == State.STOPPING
+    assert len(only(Spawn, kernel.done)) == 2
 
 
 # ---------------------------------------------------------------- nothing is said twice, or lost

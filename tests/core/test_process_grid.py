@@ -408,15 +408,15 @@ COLUMNS = (
 NEXT_STATE = """
 shape                          | Start    | Stop     | Stop for good | Exited 0 | Exited 1 | Timer    | SurvivorsGone | KillFailed
 STOPPED                        | STARTING | -        | -             | -        | -        | -        | -             | -
-STOPPED, a group left          | -        | -        | -             | -        | -        | -        | -             | -
+STOPPED, a group left          | -        | -        | STOPPING      | -        | -        | -        | -             | -
 STOPPED, survivors told        | -        | STOPPING | STOPPING      | -        | -        | -        | STARTING      | -
 STOPPED, survivors killed      | -        | STOPPING | STOPPING      | -        | -        | STARTING | STARTING      | -
 EXITED                         | STARTING | -        | -             | -        | -        | -        | -             | -
-EXITED, a group left           | -        | -        | -             | -        | -        | -        | -             | -
+EXITED, a group left           | -        | -        | STOPPING      | -        | -        | -        | -             | -
 EXITED, survivors told         | -        | STOPPING | STOPPING      | -        | -        | -        | STARTING      | -
 EXITED, survivors killed       | -        | STOPPING | STOPPING      | -        | -        | STARTING | STARTING      | -
 FATAL                          | STARTING | -        | -             | -        | -        | -        | -             | -
-FATAL, a group left            | -        | -        | -             | -        | -        | -        | -             | -
+FATAL, a group left            | -        | -        | STOPPING      | -        | -        | -        | -             | -
 FATAL, survivors told          | -        | STOPPING | STOPPING      | -        | -        | -        | STARTING      | -
 FATAL, survivors killed        | -        | STOPPING | STOPPING      | -        | -        | STARTING | STARTING      | -
 STARTING, to be forked         | -        | STOPPING | STOPPING      | -        | -        | -        | -             | -

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from initpy.core.messages import (
     CatchersFound,
+    EndSurvivors,
     Exited,
     FindCatchers,
     Kill,
@@ -24,6 +25,7 @@ from initpy.core.messages import (
     Start,
     Stop,
     SurvivorsGone,
+    TimerFired,
 )
 from initpy.core.states import State
 from initpy.core.supervisor import Phase
@@ -335,6 +337,44 @@ def test_what_is_taken_away_is_stopped_in_stages_and_what_comes_late_does_nothin
         before = kernel.supervisor
         assert kernel.tell(fact) == []
         assert kernel.supervisor == before
+
+
+def test_what_one_that_is_taken_away_had_left_behind_is_ended() -> None:
+    """It may have put itself in the background, and would be in the way of one that comes later."""
+    kernel = Kernel(
+        plan(up("a", autorestart=0, critical=False, stopwaitsecs=2.0), up("side")),
+        Fate(survivors=(DEAF,)),
+        Fate(),
+    )
+    kernel.dies("a", exited(1))
+    assert kernel.groups[8].members == [DEAF]
+    effects = kernel.tell(PlanReady(plan(up("side"))))
+    assert only(EndSurvivors, effects) == [EndSurvivors("a", 8, TERM)]
+    kernel.tell(PlanReady(plan(up("a"), up("side"))))
+    assert spawned(kernel.done) == ["a", "side"]
+    kernel.sleep(2.0)
+    assert only(EndSurvivors, kernel.done)[1:] == [EndSurvivors("a", 8, KILL)]
+    assert spawned(kernel.done) == ["a", "side", "a"]
+    assert kernel.state("a") == State.RUNNING
+
+
+def test_a_timer_of_one_that_was_taken_away_means_nothing_to_one_that_comes_later() -> None:
+    kernel = Kernel(plan(up("a"), up("side")))
+    kernel.tell(Stop("a", by_operator=True))
+    old = kernel.process("a").epoch
+    kernel.tell(PlanReady(plan(up("side"))))
+    kernel.tell(PlanReady(plan(up("side"), spec("a", oneshot=True))))
+    assert kernel.process("a").epoch > old
+    for epoch in range(old + 1):
+        assert kernel.tell(TimerFired("a", epoch)) == []
+    kernel.sleep(60.0)
+    assert kernel.state("a") == State.STARTING
+
+
+def test_one_that_is_taken_away_and_has_left_nothing_is_gone_at_once() -> None:
+    kernel = Kernel(plan(up("a", autostart=False), up("side")))
+    assert not only(EndSurvivors, kernel.tell(PlanReady(plan(up("side")))))
+    assert keys(kernel) == {"side"}
 
 
 def test_a_restart_in_which_a_second_reload_comes_runs_the_last_plan() -> None:
