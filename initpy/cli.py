@@ -67,6 +67,7 @@ def _run(path: str, mask: tuple[int, ...]) -> NoReturn:
         message = f"initpy: cannot start: {exc.strerror}\n"
         posix.write(2, message.encode(errors="replace"))
         posix._exit(1)
+    sys.path_importer_cache.clear()  # what is imported later, in helpers, may look again
     gc.freeze()  # nor is it looked at later, which would have the kernel copy it at each fork
     gc.enable()
     posix._exit(pid1.run())

@@ -52,7 +52,7 @@ from initpy.linux import syscalls
 from initpy.linux.environment import given_environment
 from initpy.linux.log import LogWriter
 from initpy.linux.memory import OomKills
-from initpy.linux.reaper import MAX_REAPS, NoChildrenError, exit_status, has_children, reap
+from initpy.linux.reaper import exit_status, has_children, reap
 from initpy.linux.signals import SIGCHLD
 from initpy.linux.spawn import SpawnError, fork_helper, spawn, spawn_stop_command
 from initpy.plan import Plan
@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from initpy.core.states import ExitStatus
     from initpy.core.values import Value
     from initpy.early import Early
+    from initpy.linux.reaper import Dead
 
 FORKING = (Spawn, FindCatchers, ReadPlan, RecordTree, RunStopCommand)
 """Effects that take milliseconds each; all others are a few syscalls at the most."""
@@ -77,7 +78,7 @@ forks, and a stop must not have to wait for the last."""
 MAX_WAIT_S = 86400.0
 """epoll counts milliseconds in 31 bits, 24 days; a timer may be set for longer."""
 
-READ_BYTES = 65536
+READ_BYTES = 8192
 CLOSED = -1
 MAX_SWEEPS = 20
 """As a subreaper: how often what is left is looked for and killed."""
@@ -291,34 +292,34 @@ class Pid1:
 
     def _reap(self) -> None:
         """Bury the dead, as many as one turn allows; if more are left, come back at once."""
-        try:
-            for count, dead in enumerate(reap(), 1):
-                try:
-                    self._bury(*dead)
-                except Exception as exc:  # the others that have died are to be buried all the same
-                    self._log.line("CRIT", f"cannot bury {dead[0]}, going on: {exc!r}")
-                if count >= MAX_REAPS:
-                    self._come_back_to_reap()
-                    break
-        except NoChildrenError:
-            if self._rest_signal:
-                self._facts.append(ChildrenGone())
+        known = self._keys.keys() | self._helpers.keys() | self._commands.keys()
+        reaped = reap(None if self._sweeping.is_busy else known)
+        for dead in reaped.ours:
+            try:
+                self._bury(dead)
+            except Exception as exc:  # the others that have died are to be buried all the same
+                self._log.line("CRIT", f"cannot bury {dead.pid}, going on: {exc!r}")
+        if reaped.has_more:
+            self._come_back_to_reap()
+        elif self._rest_signal and not reaped.has_children:
+            self._facts.append(ChildrenGone())
 
     def _come_back_to_reap(self) -> None:
         posix.kill(posix.getpid(), SIGCHLD)
 
-    def _bury(self, pid: int, wait_status: int, peak_kib: int) -> None:
+    def _bury(self, dead: Dead) -> None:
         """One child has been reaped: a program's, a helper, or an orphan that nobody waits for."""
+        pid, status = dead.pid, exit_status(dead.wait_status)
         if pid in self._keys:
-            self._bury_program(pid, exit_status(wait_status), peak_kib)
+            self._bury_program(pid, status, dead.peak_kib)
         elif pid in self._helpers:
             helper = self._helpers.pop(pid)
             self._hear(helper)
             self._hang_up(helper)
-            helper.on_end(exit_status(wait_status))
+            helper.on_end(status)
         else:
             if pid in self._commands:
-                self._bury_stop_command(pid, exit_status(wait_status))
+                self._bury_stop_command(pid, status)
             self._sweeping.bury(pid)
 
     def _bury_program(self, pid: int, status: ExitStatus, peak_kib: int) -> None:

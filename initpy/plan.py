@@ -47,7 +47,8 @@ class ProcessSpec(Value):
     paths: tuple[bytes, ...]
     """Where to look for argv[0], in order; tried at every spawn."""
     environment: tuple[tuple[bytes, bytes], ...] = ()
-    """Set on top of the environment that PID 1 itself was given, or (`clean_environment`) alone."""
+    """Set on top of the environment that PID 1 itself was given, or (`clean_environment`) alone;
+    the SUPERVISOR_* variables come from `name` and `group`."""
     clean_environment: bool = False
     directory: bytes = b""
     """Empty: the one PID 1 was started in."""

@@ -131,6 +131,11 @@ class Sweeping:
 
     # ------------------------------------------------------------ facts
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether it wants to be told of every orphan's death."""
+        return bool(self._cases)
+
     def bury(self, pid: int) -> None:
         """A child that is no program and no helper has been reaped."""
         if self._looking:

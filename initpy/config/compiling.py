@@ -223,13 +223,7 @@ class Compiler:
             path = environment["PATH"] = DEFAULT_PATH
         elif path is None:
             path = self._environ.get("PATH", DEFAULT_PATH)
-        variables = {
-            "SUPERVISOR_ENABLED": "1",
-            "SUPERVISOR_PROCESS_NAME": name,
-            "SUPERVISOR_GROUP_NAME": group.name,
-            **dict(identity.environment),
-            **environment,
-        }
+        variables = {**dict(identity.environment), **environment}
         spec = ProcessSpec(
             key=key,
             name=name,

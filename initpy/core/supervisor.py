@@ -383,19 +383,21 @@ class _Turn:
             return  # an earlier reload has stopped it, and it is not down yet
         self.change(reloaded=(*self.supervisor.reloaded, key))
         process = self.supervisor.processes[key]
-        if not is_down(process) or process.pid:
-            self.tell(key, Stop(key))
-        elif self.goes_away(key) and process.group:
-            self.tell(key, Stop(key, for_good=True))
-        else:
+        if is_down(process) and not process.pid:
             self.go_after_stop(key)
+        else:
+            self.tell(key, Stop(key))
 
     def go_after_stop(self, key: str) -> None:
-        """It is down. If that is because of a reload, it goes away, or starts as it is now."""
+        """It is down. If that is because of a reload, it goes away, once nothing is left of it; or
+        starts as it is now."""
         if key not in self.supervisor.reloaded or self.pid_of(key):
             return
-        self.end_reload_of(key)
         process = self.supervisor.processes[key]
+        if self.goes_away(key) and process.group:
+            self.tell(key, Stop(key, for_good=True))
+            return
+        self.end_reload_of(key)
         specs = {spec.key: spec for spec in self.supervisor.plan.processes}
         if key in specs:
             self.put(succeeded_by(process, specs[key]))
@@ -461,7 +463,7 @@ class _Turn:
         if concerned and all(map(has_ended_by_itself, givers)):
             name = givers[0].spec.program
             self.shut_down(Cause(0, f"'{name}', whose exit code is the container's, has ended"))
-        elif not (supervisor.waiting or supervisor.reloaded) and all(
+        elif not (supervisor.waiting or supervisor.reloaded or self.notices) and all(
             is_down(other) and not other.pid and not is_held_by_operator(other)
             for other in supervisor.processes.values()
         ):

@@ -32,6 +32,9 @@ else:
         return lambda cls: cls
 
 
+_NONE: dict[str, Any] = {}
+"""The defaults of most."""
+
 UNLUCKY_LENGTH = 20
 """CPython 3.11 sets freed tuples of 20 aside, up to 2,000, and never takes one of them again; each
 value that is made frees one. So no value is a tuple of 20."""
@@ -47,11 +50,10 @@ class _ValueType(type):
 
     __match_args__: tuple[str, ...]
     _defaults: dict[str, Any]
-    _places: dict[str, int]
     _pad: tuple[None, ...]
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _ValueType:
-        own = tuple(namespace.get("__annotations__", ()))
+        own = tuple(namespace.pop("__annotations__", ()))
         fields: tuple[str, ...] = ()
         defaults: dict[str, Any] = {}
         for base in bases:
@@ -64,8 +66,7 @@ class _ValueType(type):
         namespace["__slots__"] = ()
         cls = super().__new__(mcs, name, bases, namespace)
         cls.__match_args__ = fields + own  # type: ignore[misc]
-        cls._defaults = defaults
-        cls._places = {field: place for place, field in enumerate(cls.__match_args__)}
+        cls._defaults = defaults or _NONE
         cls._pad = (None,) if len(cls.__match_args__) == UNLUCKY_LENGTH else ()
         return cls
 
@@ -133,9 +134,10 @@ def replace(value: V, **changes: Any) -> V:
         TypeError: a name in `changes` is no field of it.
     """
     cls = type(value)
+    names = cls.__match_args__
     fields = [*_tuple(value)]
     for name, changed in changes.items():
-        if name not in cls._places:
+        if name not in names:
             raise TypeError(f"{cls.__name__} has no field {name}")
-        fields[cls._places[name]] = changed
+        fields[names.index(name)] = changed
     return _new(cls, fields)

@@ -183,7 +183,10 @@ def _become(
         posix.dup2(stdin_fd, 0)
         if spec.clean_environment:
             environment = {}
-        environment.update(spec.environment)  # the child's own copy of PID 1's memory
+        environment[b"SUPERVISOR_ENABLED"] = b"1"  # in the child's own copy of PID 1's memory
+        environment[b"SUPERVISOR_PROCESS_NAME"] = spec.name.encode("utf-8", "surrogateescape")
+        environment[b"SUPERVISOR_GROUP_NAME"] = spec.group.encode("utf-8", "surrogateescape")
+        environment.update(spec.environment)
         environment.update(added)
         environment[MARK_VARIABLE] = b"%d" % mark
         _set_mark(mark)

@@ -14,6 +14,7 @@ from initpy.core.messages import (
     Exited,
     FindCatchers,
     Kill,
+    KillFailed,
     PlanReady,
     PlanRefused,
     ReadPlan,
@@ -356,6 +357,17 @@ def test_what_one_that_is_taken_away_had_left_behind_is_ended() -> None:
     assert only(EndSurvivors, kernel.done)[1:] == [EndSurvivors("a", 8, KILL)]
     assert spawned(kernel.done) == ["a", "side", "a"]
     assert kernel.state("a") == State.RUNNING
+
+
+def test_so_is_what_one_leaves_behind_that_could_not_be_signalled() -> None:
+    kernel = Kernel(plan(up("a"), up("side")), Fate(untouchable=True, survivors=(DEAF,)), Fate())
+    kernel.tell(PlanReady(plan(up("side"))), KillFailed("a", 8, 1))
+    assert kernel.state("a") == State.UNKNOWN
+    effects = kernel.dies("a", exited(0))
+    assert only(EndSurvivors, effects) == [EndSurvivors("a", 8, TERM)]
+    kernel.end_survivor(8)
+    kernel.settle()
+    assert keys(kernel) == {"side"}
 
 
 def test_a_timer_of_one_that_was_taken_away_means_nothing_to_one_that_comes_later() -> None:

@@ -373,6 +373,21 @@ def test_when_nothing_is_left_it_ends_with_the_first_unexpected_code() -> None:
     assert "'b' ended unexpectedly (exit status 4)" in kernel.lines()[-1]
 
 
+def test_what_ends_the_container_comes_before_that_nothing_is_left() -> None:
+    """The last to fail takes a critical program with it: that is the cause."""
+    kernel = Kernel(
+        plan(
+            quick("a", critical=False, autorestart=NEVER),
+            spec("db", critical=False, startretries=0),
+            spec("web", after=("db",)),
+        )
+    )
+    kernel.dies("a", exited(4))
+    kernel.dies("db", exited(5))
+    assert kernel.exit_code == 5
+    assert "'web' entered FATAL state: 'db', which it comes after" in kernel.lines()[-1]
+
+
 def test_one_that_lives_and_may_not_be_signalled_is_left_to_run() -> None:
     kernel = Kernel(plan(quick("a"), quick("job")), Fate(untouchable=True), Fate())
     kernel.tell(Signal("a", USR1))

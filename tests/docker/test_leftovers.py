@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docker.engine import in_order
+from tests.docker.engine import Container, in_order
 from tests.pid1.toml import command
 from tests.support import PROBE
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.docker.engine import Container, Web
+    from tests.docker.engine import Engine, Web
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
 
@@ -99,3 +99,29 @@ def test_nginx_in_the_background_is_told_how_to_stay(run: Callable[[str], Contai
     nginx = command("nginx", ["sh", "-c", launch], critical=False)
     container = run(nginx + program("other"))
     container.wait_for_log("'nginx' exited with 0 at once and left nginx .* in the background")
+
+
+def test_a_death_for_lack_of_memory_is_said_to_be_one(
+    engine: Engine, image: str, tmp_path: Path
+) -> None:
+    """Its exit status, a SIGKILL, does not tell; the memory cgroup's count of OOM kills does."""
+    hungry = "x = [bytearray(1 << 20) for _ in range(4096)]"
+    argv = ["/usr/bin/python3", "-IS", "-c", hungry]
+    config = tmp_path / "initpy.toml"
+    config.write_text(command("hungry", argv, critical=False, startsecs=0) + program("other"))
+    options = ("--network", "none", "--memory", "128m", "--memory-swap", "128m")
+    files = {config: "/here.toml", PROBE: "/probe.py"}
+    container = Container(engine, image, ["-c", "/here.toml"], options=options, files=files)
+    try:
+        with container.running():
+            container.wait_for_log(
+                r"exited: hungry \(terminated by SIGKILL; not expected\), up for [\d.]+ s, peak"
+                r" memory \d+ MiB, the kernel has just killed once in this container for lack of"
+                r" memory"
+            )
+            other = container.pid_of("other")
+            container.kill("9", other)
+            said = container.wait_for_log(r"exited: other \(terminated by SIGKILL.*")
+            assert "lack of memory" not in said
+    finally:
+        container.remove()

@@ -12,7 +12,13 @@ import pytest
 
 from tests.support import REPO
 
-MARK = "INITPY_PROCESS=5"
+OURS = (
+    "INITPY_PROCESS=5",
+    "SUPERVISOR_ENABLED=1",
+    "SUPERVISOR_GROUP_NAME=group",
+    "SUPERVISOR_PROCESS_NAME=web",
+)
+"""What every program gets."""
 
 NOBODY = 54321
 """A user that no account has."""
@@ -28,7 +34,7 @@ mask = signals.block_all()
 inherited = signals.Signals(mask).inherited
 how, options, before = eval(sys.argv[1])
 exec(before)
-spec = ProcessSpec(key="web", name="web", group="web", program="web", **options)
+spec = ProcessSpec(key="web", name="web", group="group", program="web", **options)
 environment = dict(posix.environ)
 null = os.open("/dev/null", os.O_RDWR)
 if how == "spawn":
@@ -93,7 +99,13 @@ OWN: dict[str, Any] = {"environment": ((b"COLOUR", b"blue"), (b"KEPT", b"changed
 
 def test_the_environment_is_laid_over_the_one_of_pid_1() -> None:
     ran = run("/usr/bin/env", env={"KEPT": "kept", "LC_ALL": "C"}, **OWN)
-    assert sorted(says(ran).split()) == ["COLOUR=blue", MARK, "KEPT=changed", "LC_ALL=C"]
+    names = [*OURS, "COLOUR=blue", "KEPT=changed", "LC_ALL=C"]
+    assert sorted(says(ran).split()) == sorted(names)
+
+
+def test_the_programs_own_environment_goes_over_supervisords_variables() -> None:
+    ran = run("/usr/bin/env", environment=((b"SUPERVISOR_ENABLED", b"no"),))
+    assert "SUPERVISOR_ENABLED=no" in says(ran).split()
 
 
 def test_the_mark_is_in_the_limits_too_where_they_allow_it() -> None:
@@ -106,7 +118,7 @@ def test_the_mark_is_in_the_limits_too_where_they_allow_it() -> None:
 
 def test_a_clean_environment_has_its_own_variables_alone() -> None:
     ran = run("/usr/bin/env", env={"OTHER": "other"}, clean_environment=True, **OWN)
-    assert sorted(says(ran).split()) == ["COLOUR=blue", MARK, "KEPT=changed"]
+    assert sorted(says(ran).split()) == sorted([*OURS, "COLOUR=blue", "KEPT=changed"])
 
 
 def test_limits() -> None:
@@ -281,7 +293,8 @@ def test_a_stop_command_runs_in_the_circumstances_of_its_program() -> None:
 
 def test_a_stop_command_knows_the_pid_in_a_clean_environment_too() -> None:
     ran = run("/usr/bin/env", how="stop", env={"OTHER": "o"}, clean_environment=True, **OWN)
-    assert sorted(says(ran).split()) == ["COLOUR=blue", MARK, "KEPT=changed", "MAINPID=4711"]
+    names = [*OURS, "COLOUR=blue", "KEPT=changed", "MAINPID=4711"]
+    assert sorted(says(ran).split()) == sorted(names)
 
 
 def test_a_stop_command_that_is_not_there() -> None:
