@@ -15,6 +15,7 @@ import errno
 import posix
 import time
 
+from initpy.core.door import SIGKILL
 from initpy.core.messages import SurvivorsFound, SurvivorsGone, TreeRecorded
 from initpy.linux import syscalls
 from initpy.linux.children import OwnChildren
@@ -105,6 +106,8 @@ class Sweeping:
             told = case.told if case is not None and case.group == group else set()
             case = self._cases[key] = _Case(key, group, signum)
             case.told = told
+        if signum == SIGKILL and self._has_group(case):
+            syscalls.kill_group(group, signum)  # they have been named, and had their time
         self._look_if_needed(case)
 
     def forget(self, key: str) -> None:

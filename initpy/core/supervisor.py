@@ -385,6 +385,8 @@ class _Turn:
         process = self.supervisor.processes[key]
         if is_down(process) and not process.pid:
             self.go_after_stop(key)
+        elif process.state == State.UNKNOWN:  # when it ends by itself, it does not start as it was
+            self.put(replace(process, wanted=Wanted.DOWN, by_operator=False))
         else:
             self.tell(key, Stop(key))
 

@@ -30,7 +30,7 @@ from initpy.core.messages import (
 )
 from initpy.core.states import State
 from initpy.core.supervisor import Phase
-from initpy.plan import RELOAD, SignalRule
+from initpy.plan import ALWAYS, NEVER, RELOAD, SignalRule
 from tests.core.kernel import DEAF, HANGS, Fate, Kernel
 from tests.core.profile import REPEATABLE
 from tests.core.specs import CONT, HUP, INT, KILL, QUIT, RULES, TERM, exited, only, plan, sent, spec
@@ -367,6 +367,22 @@ def test_so_is_what_one_leaves_behind_that_could_not_be_signalled() -> None:
     assert only(EndSurvivors, effects) == [EndSurvivors("a", 8, TERM)]
     kernel.end_survivor(8)
     kernel.settle()
+    assert keys(kernel) == {"side"}
+
+
+@pytest.mark.parametrize("autorestart", [NEVER, ALWAYS])
+def test_one_that_cannot_be_signalled_starts_as_it_is_now_or_goes_away_when_it_ends(
+    autorestart: int,
+) -> None:
+    old, new = [up("a", version, autorestart=autorestart) for version in (1, 2)]
+    kernel = Kernel(plan(old, up("side")), Fate(untouchable=True), Fate())
+    kernel.tell(KillFailed("a", 8, 1))
+    effects = kernel.tell(PlanReady(plan(new, up("side"))))
+    assert not only(Refuse, effects)
+    assert spawned(kernel.dies("a", exited(0))) == ["a"]
+    kernel.tell(KillFailed("a", 10, 1))
+    kernel.tell(PlanReady(plan(up("side"))))
+    assert spawned(kernel.dies("a", exited(0))) == []
     assert keys(kernel) == {"side"}
 
 

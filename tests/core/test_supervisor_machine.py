@@ -392,7 +392,7 @@ def _has_come_up(process: Process) -> bool:
 
 TestWholeLives = WholeLives.TestCase
 TestWholeLives.settings = settings(
-    max_examples=3000,
+    max_examples=150,
     stateful_step_count=40,
     derandomize=True,
     deadline=None,
