@@ -8,22 +8,31 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docker.engine import Container, Engine, Web
-from tests.support import REPO, skip_or_fail
+from tests.docker.engine import (
+    Container,
+    Engine,
+    Web,
+    base_with_certificates,
+    build_example,
+)
+from tests.support import skip_or_fail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 BASE_IMAGE = os.environ.get("INITPY_TEST_BASE", "initpy-test/base:bookworm")
-BUILD_S = 600.0
-ANY_USER = ("--user", "12345:12345", "--read-only", "--tmpfs", "/tmp")
+USERS = {
+    "as root": ("--user", "0:0"),
+    "as any user on a read-only root": (
+        *("--user", "12345:12345"),
+        *("--read-only", "--tmpfs", "/tmp"),
+    ),
+}
 
 
 def _docker() -> str | None:
@@ -46,34 +55,25 @@ def engine() -> Engine:
 
 
 @pytest.fixture(scope="session")
-def image(engine: Engine) -> Iterator[str]:
-    """The image of examples/nginx-uwsgi. Its layers stay in the engine's cache, it does not."""
-    tag = f"initpy-test/nginx-uwsgi:{uuid.uuid4().hex[:12]}"
-    said = ""
-    for buildkit in ("1", "0"):  # ten times as fast on a slow storage driver, but not everywhere
-        done = subprocess.run(
-            [
-                *(engine.binary, "build", "--network", "host", "--tag", tag),
-                *("--file", "examples/nginx-uwsgi/Dockerfile"),
-                *("--build-arg", f"BASE_IMAGE={BASE_IMAGE}", "."),
-            ],
-            cwd=REPO,
-            env={**os.environ, "DOCKER_BUILDKIT": buildkit},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=BUILD_S,
-            check=False,
-        )
-        said += done.stdout
-        if done.returncode == 0:
-            break
-    else:
-        pytest.fail(f"cannot build the example's image:\n{said}")
-    yield tag
-    engine("image", "rm", tag)
+def build(engine: Engine) -> Iterator[Callable[[str], str]]:
+    """Build the image of an example, once; layers stay in the engine's cache, images do not."""
+    built: dict[str, str] = {}
+
+    def build(example: str) -> str:
+        if example not in built:
+            base = base_with_certificates(engine, BASE_IMAGE)
+            built[example] = build_example(engine, example, base)
+        return built[example]
+
+    yield build
+    for tag in built.values():
+        engine("image", "rm", tag)
+
+
+@pytest.fixture(scope="session")
+def image(build: Callable[[str], str]) -> str:
+    """The image of examples/nginx-uwsgi."""
+    return build("nginx-uwsgi")
 
 
 @pytest.fixture(scope="session")
@@ -87,19 +87,22 @@ def client(engine: Engine) -> Iterator[Container]:
 
 
 @pytest.fixture(scope="session")
-def create_web(engine: Engine, image: str, client: Container) -> Iterator[Callable[..., Container]]:
-    """Create a container of the example, on the client's network: one may run at a time.
+def create(
+    engine: Engine, build: Callable[[str], str], client: Container
+) -> Iterator[Callable[..., Container]]:
+    """Create a container of an example, on the client's network: one may run at a time.
 
     One for all tests that want the same options: creating it takes seconds, where the storage
     driver copies the image; starting it again does not.
     """
     created: dict[tuple[str, ...], Container] = {}
 
-    def create(*options: str) -> Container:
-        if options not in created:
+    def create(example: str, *options: str) -> Container:
+        wanted = (example, *options)
+        if wanted not in created:
             network = ("--network", f"container:{client.name}")
-            created[options] = Container(engine, image, options=[*network, *options])
-        return created[options]
+            created[wanted] = Container(engine, build(example), options=[*network, *options])
+        return created[wanted]
 
     yield create
     for container in created.values():
@@ -123,20 +126,23 @@ def start(engine: Engine) -> Iterator[Callable[..., Container]]:
         container.remove()
 
 
-@pytest.fixture(params=[(), ANY_USER], ids=["as root", "as any user on a read-only root"])
+@pytest.fixture(params=[*USERS.values()], ids=[*USERS])
+def user(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Options of a container: root, and a user that nobody has heard of."""
+    options: tuple[str, ...] = request.param
+    return options
+
+
+@pytest.fixture
 def web(
-    request: pytest.FixtureRequest,
     engine: Engine,
     client: Container,
-    create_web: Callable[..., Container],
+    create: Callable[..., Container],
+    user: tuple[str, ...],
 ) -> Iterator[Web]:
-    """The example, just started, answering; as root, and as a user that nobody has heard of."""
-    container = create_web(*request.param)
-    try:
-        container.start()
+    """The example with nginx and uWSGI, just started, answering."""
+    with create("nginx-uwsgi", *user).running() as container:
+        container.pid_of("nginx")
         web = Web(engine, client, container)
         web.wait_until_it_answers()
         yield web
-    finally:
-        print(container.log())  # noqa: T201
-        container.end()

@@ -8,16 +8,26 @@ import re
 import subprocess
 import tempfile
 import uuid
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.support import wait_for
+import pytest
+
+from tests.support import REPO, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
 COMMAND_S = 120.0
 """No single command of the engine takes longer, the image's build aside."""
+BUILD_S = 600.0
+
+DOCKER_STOP_S = 10.0
+"""What `docker stop` gives PID 1 before it kills."""
+
+CERTIFICATES = Path("/usr/local/share/ca-certificates")
+"""Where Debian keeps the authorities that a machine trusts beyond the public ones."""
 
 GET = """
 import json, sys, urllib.error, urllib.request
@@ -37,6 +47,10 @@ class Answer(NamedTuple):
 
     status: int
     body: str
+
+
+SLOW = Answer(200, "begun\ndone\n")
+"""What /slow answers in both of the examples that have it."""
 
 
 class Engine:
@@ -67,6 +81,70 @@ class Engine:
         return done.returncode == 0
 
 
+def build_example(engine: Engine, example: str, base: str) -> str:
+    """Build the image of an example on a base image; its tag."""
+    tag = f"initpy-test/{example}:{uuid.uuid4().hex[:12]}"
+    said = ""
+    for buildkit in ("1", "0"):  # ten times as fast on a slow storage driver, but not everywhere
+        done = subprocess.run(
+            [
+                *(engine.binary, "build", "--network", "host", "--tag", tag),
+                *("--file", f"examples/{example}/Dockerfile"),
+                *("--build-arg", f"BASE_IMAGE={base}", "."),
+            ],
+            cwd=REPO,
+            env={**os.environ, "DOCKER_BUILDKIT": buildkit},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=BUILD_S,
+            check=False,
+        )
+        said += done.stdout
+        if done.returncode == 0:
+            return tag
+    pytest.fail(f"cannot build the image of {example}:\n{said}")
+
+
+def base_with_certificates(engine: Engine, base: str) -> str:
+    """The base image, trusting whom this machine trusts: pip may have to talk to a proxy."""
+    if not any(CERTIFICATES.glob("*.crt")):
+        return base
+    tag = "initpy-test/base:with-certificates"
+    done = subprocess.run(
+        [engine.binary, "build", "--tag", tag, "--file", "-", str(CERTIFICATES)],
+        input=f"FROM {base}\nCOPY . {CERTIFICATES}/\n",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        timeout=COMMAND_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return tag
+
+
+def in_order(log: str, *patterns: str) -> None:
+    """Assert that the log matches all of these, in this order."""
+    at = 0
+    for pattern in patterns:
+        match = re.compile(pattern, re.MULTILINE).search(log, at)
+        assert match, f"{pattern!r} does not come where it should:\n{log}"
+        at = match.end()
+
+
+def patient(config: Path, folder: Path) -> Path:
+    """A copy with a startsecs that no failing start outlasts, however busy the machine is."""
+    text, changed = re.subn(r"^startsecs = 3\b", "startsecs = 60", config.read_text(), flags=re.M)
+    assert changed == 1
+    copy = folder / config.name
+    copy.write_text(text)
+    return copy
+
+
 class Container:
     """A container. It may be ended and started again: each life has a log of its own."""
 
@@ -95,6 +173,7 @@ class Container:
             raise
 
     def start(self) -> None:
+        self._stop_following()
         self._past = len(self._engine("logs", self.name))
         self._said.truncate(0)
         self._said.seek(0)
@@ -106,10 +185,23 @@ class Container:
             stderr=self._said,
         )
 
+    @contextmanager
+    def running(self) -> Iterator[Container]:
+        """A life of it, in the end ended; its log is shown if the test fails."""
+        try:
+            self.start()
+            yield self
+        finally:
+            print(self.log())  # noqa: T201
+            self.end()
+
     def end(self) -> None:
         """End it at once, if it runs."""
         if self._engine.succeeds("kill", self.name):
             self.wait()
+        self._stop_following()
+
+    def _stop_following(self) -> None:
         if self._follower is not None:
             self._follower.kill()
             self._follower.wait()
@@ -171,7 +263,7 @@ class Container:
         self._engine("kill", "--signal", name, self.name)
 
     def stop(self) -> None:
-        """`docker stop`, as everybody types it: TERM, and KILL after 10 s."""
+        """`docker stop`, as everybody types it: TERM, and KILL after DOCKER_STOP_S."""
         self._engine("stop", self.name)
 
     def wait(self) -> int:
@@ -218,7 +310,6 @@ class Web:
         return self.start_get(path).answer()
 
     def wait_until_it_answers(self) -> None:
-        self.container.pid_of("nginx")
         try:
             wait_for(lambda: self.get("/").status == 200, within_s=30, about="an answer")
         except AssertionError:
