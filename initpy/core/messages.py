@@ -162,8 +162,8 @@ class Stop(Value):
     within_s: float | None = None
     """Seconds until SIGKILL; None: its own stopwaitsecs."""
     for_good: bool = False
-    """It will not start again, for the container ends: what is in BACKOFF is given up (supervisord's
-    rule). Or for a reload has taken it away: what a dead instance left behind is ended."""
+    """It will not start again. The container ends: what is in BACKOFF is given up (supervisord's
+    rule). Or a reload has taken it away: what a dead instance left behind is ended."""
     drains: bool = False
     """First it works on for its `drain`, if it has one."""
 

@@ -117,8 +117,8 @@ class Supervisor(Value):
     reloaded: tuple[str, ...] = ()
     """Keys that are being stopped because the plan has changed: away, or for a new start."""
     past_epoch: int = 0
-    """No timer of a process that has gone away is of a later one: who comes after it, under the same
-    key, begins there."""
+    """No timer of a process that has gone away is of a later one: who comes after it, under the
+    same key, begins there."""
     reading: int = 0
     """Reloads that were asked for and have not been answered; a second one waits for the first."""
     tier: int = 0
