@@ -47,21 +47,29 @@ def _config_path(arguments: list[str]) -> str | None:
 
 def _run(path: str, mask: tuple[int, ...]) -> NoReturn:
     """Be PID 1, with as little in memory as that takes."""
+    import gc  # noqa: PLC0415
     import posix  # noqa: PLC0415
 
-    from initpy.pid1 import Pid1  # noqa: PLC0415
+    from initpy.early import Early  # noqa: PLC0415
 
     def read_config(fd: int) -> int:
         from initpy.config.helper import send_plan  # noqa: PLC0415 - in the helper only
 
         return send_plan(path, fd)
 
+    gc.disable()  # while so much is made that stays, looking for what does not is wasted time
     try:
-        pid1 = Pid1(read_config, mask)
+        early = Early(read_config, mask)
+        from initpy.pid1 import Pid1  # noqa: PLC0415 - while the helper reads
+
+        pid1 = Pid1(early)
     except OSError as exc:  # no descriptors, no memory: before anything has been started
         message = f"initpy: cannot start: {exc.strerror}\n"
         posix.write(2, message.encode(errors="replace"))
         posix._exit(1)
+    sys.path_importer_cache.clear()  # what is imported later, in helpers, may look again
+    gc.freeze()  # nor is it looked at later, which would have the kernel copy it at each fork
+    gc.enable()
     posix._exit(pid1.run())
 
 

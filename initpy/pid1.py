@@ -12,17 +12,18 @@ import posix
 import select
 import time
 
+from initpy.core.door import SIGCONT, SIGKILL
 from initpy.core.messages import (
     INFO,
     WARN,
     CatchersFound,
     ChildrenGone,
+    EndSurvivors,
     ExecFailed,
     Executed,
     Exit,
     Exited,
     FindCatchers,
-    GroupGone,
     Kill,
     KillFailed,
     KillGroup,
@@ -32,25 +33,30 @@ from initpy.core.messages import (
     PlanReady,
     PlanRefused,
     ReadPlan,
+    RecordTree,
     Refuse,
+    RunStopCommand,
     SetTimer,
     SignalReceived,
     Spawn,
     Spawned,
     SpawnFailed,
+    StopCommandFailed,
     TimerFired,
 )
-from initpy.core.process import SIGCONT, SIGKILL
 from initpy.core.states import State
 from initpy.core.supervisor import Supervisor, step
 from initpy.core.timers import Timers
 from initpy.core.words import ended
-from initpy.linux import proc, syscalls
+from initpy.linux import syscalls
+from initpy.linux.environment import given_environment
 from initpy.linux.log import LogWriter
-from initpy.linux.reaper import MAX_REAPS, NoChildrenError, has_children, reap
-from initpy.linux.signals import SIGCHLD, Signals
-from initpy.linux.spawn import SpawnError, fork_helper, spawn
+from initpy.linux.memory import OomKills
+from initpy.linux.reaper import exit_status, has_children, reap
+from initpy.linux.signals import SIGCHLD
+from initpy.linux.spawn import SpawnError, fork_helper, spawn, spawn_stop_command
 from initpy.plan import Plan
+from initpy.sweeping import Sweeping
 from initpy.wire import Frames, WireError, frame
 
 TYPE_CHECKING = False
@@ -59,25 +65,26 @@ if TYPE_CHECKING:
 
     from initpy.core.states import ExitStatus
     from initpy.core.values import Value
+    from initpy.early import Early
+    from initpy.linux.reaper import Dead
 
-FORKING = (Spawn, FindCatchers, ReadPlan)
+FORKING = (Spawn, FindCatchers, ReadPlan, RecordTree, RunStopCommand)
 """Effects that take milliseconds each; all others are a few syscalls at the most."""
 
 MAX_SETTLE_S = 0.01
 """After this long, PID 1 looks at its signals before it goes on: a boot of 1,000 programs is 1,000
 forks, and a stop must not have to wait for the last."""
 
-FIRST_LOOK_S, LAST_LOOK_S = 0.05, 3.0
-"""A process group that was sent a signal is looked at after 50 ms, 100 ms, 200 ms … to 3.2 s: its
-last member may be the child of a process outside of it, and PID 1 hears nothing of its death."""
-
 MAX_WAIT_S = 86400.0
 """epoll counts milliseconds in 31 bits, 24 days; a timer may be set for longer."""
 
-READ_BYTES = 65536
+READ_BYTES = 8192
 CLOSED = -1
 MAX_SWEEPS = 20
 """As a subreaper: how often what is left is looked for and killed."""
+
+TERMINATION_LOG = "/dev/termination-log"
+"""Kubernetes' file for why a container has ended."""
 
 LAST_LINES_S = 0.2
 """What a slow reader of stderr gets, at the very end, to take the last lines."""
@@ -103,19 +110,22 @@ class _Helper:
         self.on_end = on_end
 
 
+class _StopCommand:
+    """A stop command that runs: whose it is, which instance it is to stop, and the pipe from which
+    comes why it could not be executed."""
+
+    def __init__(self, key: str, main_pid: int, reason_fd: int) -> None:
+        self.key = key
+        self.main_pid = main_pid
+        self.reason_fd = reason_fd
+
+
 class Pid1:
     """PID 1, or what stands in for it where initpy is not the first process."""
 
-    def __init__(self, read_config: Callable[[int], int], mask: tuple[int, ...]) -> None:
-        """Start the config helper, then make ready.
-
-        `read_config` is run in a forked helper: it writes the plan, as a frame, to the fd it is
-        given, and returns its exit code; what is wrong with the file it says on stderr itself.
-        `mask` is what `signals.block_all` returned when the program began.
-        """
-        syscalls.open_standard_fds()
-        syscalls.keep_inherited_fds_to_ourselves()
-        self._signals = Signals(mask)
+    def __init__(self, early: Early) -> None:
+        """Take over what has been begun."""
+        self._signals = early.signals
         self._state = Supervisor()
         self._facts: list[Value] = []
         self._effects: list[Value] = []
@@ -126,11 +136,8 @@ class Pid1:
         """Live processes: pid to key."""
         self._reasons: dict[int, int] = {}
         """Children on their way to exec: pid to the fd of the reason."""
-        self._lingering: dict[int, str] = {}
-        """Process groups whose leader is dead, to key; watched until nobody is left in them."""
-        self._looks: dict[int, tuple[float, float]] = {}
-        """Those of them that were sent a signal: when to look again, and how long it was since the
-        last look."""
+        self._commands: dict[int, _StopCommand] = {}
+        """Stop commands that run, by their pid."""
         self._helpers: dict[int, _Helper] = {}
         self._rest_signal = 0
         """The last KillRest; 0: none yet."""
@@ -139,11 +146,19 @@ class Pid1:
         self._log = LogWriter(2)
         self._watches_log = False
         self._stdin_fd = syscalls.open_null()
-        self._environment = dict(posix.environ)
-        self._read_config = read_config
+        self._environment = given_environment()
+        self._read_config = early.read_config
         self._watch(self._signals.fd, self._take_signals)
-        self._start_config_helper()
+        self._adopt_helper(early.helper_pid, early.helper_fd, "config", *self._plan_takers())
         self._is_first = posix.getpid() == 1
+        self._sweeping = Sweeping(
+            self._fork_helper,
+            self._facts.append,
+            self._keys.get,
+            lambda: (*self._keys, *self._helpers),
+            only_below=0 if self._is_first else posix.getpid(),
+        )
+        self._oom_kills = OomKills(b"")
         if not self._is_first:
             self._become_subreaper()
 
@@ -163,10 +178,11 @@ class Pid1:
             if callback is not None:  # else an earlier callback of this turn has unwatched it
                 self._call_for(fd, callback)
         now = time.monotonic()
-        self._look_again(now)
+        self._sweeping.look_again(now)
         for key, epoch in self._timers.pop_due(now):
             self._facts.append(TimerFired(key, epoch))
         self._settle()
+        self._log.flush()
         self._watch_log()
 
     def _call(self, callback: Callable[[], None]) -> bool:
@@ -191,13 +207,12 @@ class Pid1:
         """Seconds until the first timer; -1: for ever."""
         if self._facts or self._effects:
             return 0.0
-        due_at = self._timers.next_due_at()
-        waits_for = [look_at for look_at, _ in self._looks.values()]
-        if due_at is not None:
-            waits_for.append(due_at)
-        if not waits_for:
+        due_at, look_at = self._timers.next_due_at(), self._sweeping.next_look_at()
+        if due_at is None or (look_at is not None and look_at < due_at):
+            due_at = look_at
+        if due_at is None:
             return -1.0
-        return min(max(0.0, min(waits_for) - time.monotonic()), MAX_WAIT_S)
+        return min(max(0.0, due_at - time.monotonic()), MAX_WAIT_S)
 
     def _settle(self) -> None:
         """Give the facts to the core and carry out its effects, until nothing of either is left,
@@ -277,54 +292,43 @@ class Pid1:
 
     def _reap(self) -> None:
         """Bury the dead, as many as one turn allows; if more are left, come back at once."""
-        try:
-            for count, (pid, status) in enumerate(reap(), 1):
-                self._bury(pid, status)
-                if count >= MAX_REAPS:
-                    self._come_back_to_reap()
-                    break
-        except NoChildrenError:
-            if self._rest_signal:
-                self._facts.append(ChildrenGone())
-        self._look_after_groups()
+        known = self._keys.keys() | self._helpers.keys() | self._commands.keys()
+        reaped = reap(None if self._sweeping.is_busy else known)
+        for dead in reaped.ours:
+            try:
+                self._bury(dead)
+            except Exception as exc:  # the others that have died are to be buried all the same
+                self._log.line("CRIT", f"cannot bury {dead.pid}, going on: {exc!r}")
+        if reaped.has_more:
+            self._come_back_to_reap()
+        elif self._rest_signal and not reaped.has_children:
+            self._facts.append(ChildrenGone())
 
     def _come_back_to_reap(self) -> None:
         posix.kill(posix.getpid(), SIGCHLD)
 
-    def _bury(self, pid: int, status: ExitStatus) -> None:
+    def _bury(self, dead: Dead) -> None:
         """One child has been reaped: a program's, a helper, or an orphan that nobody waits for."""
-        if pid in self._reasons:
-            self._read_reason(pid)
-        key = self._keys.pop(pid, None)
-        if key is not None:
-            self._facts.append(Exited(key, pid, status))
-            self._lingering[pid] = key
-        helper = self._helpers.pop(pid, None)
-        if helper is not None:
+        pid, status = dead.pid, exit_status(dead.wait_status)
+        if pid in self._keys:
+            self._bury_program(pid, status, dead.peak_kib)
+        elif pid in self._helpers:
+            helper = self._helpers.pop(pid)
             self._hear(helper)
             self._hang_up(helper)
             helper.on_end(status)
+        else:
+            if pid in self._commands:
+                self._bury_stop_command(pid, status)
+            self._sweeping.bury(pid)
 
-    def _look_after_groups(self) -> None:
-        """Somebody has died: perhaps the last one of a process group."""
-        for group, key in list(self._lingering.items()):
-            if syscalls.kill_group(group, 0) == errno.ESRCH:
-                self._forget_group(group)
-                self._facts.append(GroupGone(key, group))
-
-    def _forget_group(self, group: int) -> None:
-        self._lingering.pop(group, None)
-        self._looks.pop(group, None)
-
-    def _look_again(self, now: float) -> None:
-        """Look after groups that were sent a signal: some die unseen, as children of others."""
-        due = [group for group, (look_at, _) in self._looks.items() if look_at <= now]
-        for group in due:
-            _, waited_s = self._looks.pop(group)
-            if waited_s < LAST_LOOK_S:
-                self._looks[group] = (now + 2 * waited_s, 2 * waited_s)
-        if due:
-            self._look_after_groups()
+    def _bury_program(self, pid: int, status: ExitStatus, peak_kib: int) -> None:
+        if pid in self._reasons:
+            self._read_reason(pid)
+        key = self._keys.pop(pid)
+        oom_kills = self._oom_kills.new() if status.signal == SIGKILL else 0
+        draw = int.from_bytes(posix.urandom(4), "big") / 2**32
+        self._facts.append(Exited(key, pid, status, peak_kib, oom_kills, draw))
 
     def _read_reason(self, pid: int) -> None:
         """The child has executed the program, or says why not."""
@@ -340,11 +344,21 @@ class Pid1:
     # ------------------------------------------------------------ helpers
 
     def _start_config_helper(self) -> None:
+        try:
+            self._fork_helper("config", self._read_config, *self._plan_takers())
+        except OSError as exc:
+            reason = f"cannot fork the helper that reads the configuration: {exc.strerror}"
+            self._facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
+
+    def _plan_takers(self) -> tuple[Callable[[object], None], Callable[[ExitStatus], None]]:
+        """What to do with the values that a config helper sends, and with its end."""
         plans: list[Plan] = []
 
         def on_value(value: object) -> None:
             if isinstance(value, Plan) and not plans:
                 plans.append(value)
+                self._oom_kills.close()
+                self._oom_kills = OomKills(value.oom_file)
                 self._facts.append(PlanReady(value))
 
         def on_end(status: ExitStatus) -> None:
@@ -357,11 +371,7 @@ class Pid1:
                 refused = PlanRefused(CONFIG_HELPER_DIED, reason)
             self._facts.append(refused)
 
-        try:
-            self._fork_helper("config", self._read_config, on_value, on_end)
-        except OSError as exc:
-            reason = f"cannot fork the helper that reads the configuration: {exc.strerror}"
-            self._facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
+        return on_value, on_end
 
     def _fork_helper(
         self,
@@ -371,6 +381,16 @@ class Pid1:
         on_end: Callable[[ExitStatus], None],
     ) -> None:
         pid, fd = fork_helper(body, self._signals.inherited)
+        self._adopt_helper(pid, fd, name, on_value, on_end)
+
+    def _adopt_helper(
+        self,
+        pid: int,
+        fd: int,
+        name: str,
+        on_value: Callable[[object], None],
+        on_end: Callable[[ExitStatus], None],
+    ) -> None:
         helper = self._helpers[pid] = _Helper(name, fd, on_value, on_end)
         self._watch(fd, lambda: self._hear(helper))
 
@@ -397,6 +417,8 @@ class Pid1:
 
     def _find_catchers(self, effect: FindCatchers) -> None:
         def look(fd: int) -> int:
+            from initpy.linux import proc  # noqa: PLC0415 - in the helper only
+
             found = [(key, pid) for key, pid in effect.among if proc.catches(pid, effect.send)]
             answer = frame(tuple(found))
             while answer:
@@ -429,6 +451,12 @@ class Pid1:
                 self._kill(key, pid, signum)
             case KillGroup(key=key, group=group, signum=signum):
                 self._kill_group(key, group, signum)
+            case EndSurvivors(key=key, group=group, signum=signum):
+                self._sweeping.end(key, group, signum)
+            case RecordTree(key=key, pid=pid):
+                self._sweeping.record_tree(key, pid)
+            case RunStopCommand(key=key, pid=pid):
+                self._run_stop_command(key, pid)
             case SetTimer(key=key, due_at=due_at, epoch=epoch):
                 self._timers.set(key, due_at, epoch)
             case ReadPlan():
@@ -438,10 +466,12 @@ class Pid1:
             case KillRest(signum=signum):
                 self._kill_rest(signum)
             case Log(level=level, text=text):
-                self._log.line(level, text)
+                self._log.queue(level, text)
             case Refuse(order=order, fault=fault):
                 self._log.line(WARN, f"cannot carry out {order}: {fault}")
-            case Exit(code=code):
+            case Exit(code=code, last_words=last_words):
+                if last_words:
+                    syscalls.leave_last_words(TERMINATION_LOG, last_words)
                 self._exit_code = code
             case Notice():
                 pass  # nobody watches yet
@@ -458,12 +488,14 @@ class Pid1:
             self._facts.append(SpawnFailed(key, spec.unspawnable))
             return
         try:
-            pid, fd = spawn(spec, self._environment, self._stdin_fd, self._signals.inherited)
+            mark = self._sweeping.mark_of(key)
+            pid, fd = spawn(spec, self._environment, self._stdin_fd, self._signals.inherited, mark)
         except SpawnError as exc:
             self._facts.append(SpawnFailed(key, str(exc)))
             return
         self._keys[pid] = key
         self._reasons[pid] = fd
+        self._sweeping.forget(key)
         self._facts.append(Spawned(key, pid))
         try:
             self._watch(fd, lambda: self._read_reason(pid))
@@ -479,18 +511,39 @@ class Pid1:
             self._facts.append(KillFailed(key, pid, failed))
 
     def _kill_group(self, key: str, group: int, signum: int) -> None:
-        if self._keys.get(group, key) != key:
-            return  # the number is another program's by now, and so nobody's of this one
+        if self._keys.get(group) != key:
+            return  # as above
         failed = syscalls.kill_group(group, signum)
-        if failed == errno.ESRCH and group in self._keys:
+        if failed == errno.ESRCH:
             self._kill(key, group, signum)  # the child has yet to become a group of its own
-        elif failed == errno.ESRCH:
-            self._forget_group(group)
-            self._facts.append(GroupGone(key, group))
         elif failed:
             self._facts.append(KillFailed(key, group, failed))
-        elif group in self._lingering:
-            self._looks[group] = (time.monotonic() + FIRST_LOOK_S, FIRST_LOOK_S)
+
+    def _run_stop_command(self, key: str, main_pid: int) -> None:
+        """The stop command, as if it were the program; how it ends is told if it has failed."""
+        if self._keys.get(main_pid) != key:
+            return
+        spec = self._state.processes[key].spec
+        try:
+            mark = self._sweeping.mark_of(key)
+            pid, fd = spawn_stop_command(
+                spec, self._environment, self._stdin_fd, self._signals.inherited, mark, main_pid
+            )
+        except SpawnError as exc:
+            self._facts.append(StopCommandFailed(key, main_pid, str(exc)))
+            return
+        self._commands[pid] = _StopCommand(key, main_pid, fd)
+
+    def _bury_stop_command(self, pid: int, status: ExitStatus) -> None:
+        command = self._commands.pop(pid)
+        try:
+            reason = posix.read(command.reason_fd, READ_BYTES).decode(errors="replace")
+        except OSError:  # how it ended has to tell
+            reason = ""
+        posix.close(command.reason_fd)
+        if status.code != 0:
+            reason = reason or ended(status)
+            self._facts.append(StopCommandFailed(command.key, command.main_pid, reason))
 
     def _kill_rest(self, signum: int) -> None:
         self._rest_signal = signum
@@ -508,7 +561,9 @@ class Pid1:
         parent = posix.getpid()
 
         def kill_descendants(_fd: int) -> int:
-            for pid in proc.descendants(parent):
+            from initpy.linux import proc  # noqa: PLC0415 - in the helper only
+
+            for pid in proc.descendants([parent], proc.table()):
                 if pid != posix.getpid():
                     syscalls.kill(pid, signum)
                     syscalls.kill(pid, SIGCONT)

@@ -14,9 +14,6 @@ NEVER, UNEXPECTED, ALWAYS = 0, 1, 2
 # What PID 1 does when it gets a signal (`[init.signals]`).
 SHUTDOWN, RELOAD, FORWARD, IGNORE = "shutdown", "reload", "forward", "ignore"
 
-TAG = "INITPY_PROCESS"
-"""The variable that holds a process's key: it marks what the process leaves behind."""
-
 
 class Backoff(Value):
     """The delays between failed starts: `initial_s`, then each `factor` times the one before, up to
@@ -50,7 +47,8 @@ class ProcessSpec(Value):
     paths: tuple[bytes, ...]
     """Where to look for argv[0], in order; tried at every spawn."""
     environment: tuple[tuple[bytes, bytes], ...] = ()
-    """Set on top of the environment that PID 1 itself was given, or (`clean_environment`) alone."""
+    """Set on top of the environment that PID 1 itself was given, or (`clean_environment`) alone;
+    the SUPERVISOR_* variables come from `name` and `group`."""
     clean_environment: bool = False
     directory: bytes = b""
     """Empty: the one PID 1 was started in."""

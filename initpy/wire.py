@@ -2,18 +2,15 @@
 
 A frame is a 4-byte big-endian length and that many bytes. The bytes are one value, each item
 behind a one-letter tag; what decodes is exactly None, bool, int, float, str, bytes, tuples of
-these, and the classes in `_CLASSES`, field by field. It is our own and not marshal or pickle
-because those trust what they read, and a helper may have gone mad (DESIGN §1).
+these, and the classes in `_CLASSES`, field by field. An item that is there already is only referred
+to: what many programs have in common is in PID 1's memory once. It is our own and not marshal or
+pickle because those trust what they read, and a helper may have gone mad (DESIGN §1).
 """
 
 from __future__ import annotations
 
 from initpy.core.values import Value, fields_of
 from initpy.plan import Backoff, Plan, ProcessSpec, RestartLimit, SignalRule
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 """A longer frame is refused: it can only be a fault. 1,000 programs make about 1 MB."""
@@ -40,9 +37,7 @@ def encode(value: object) -> bytes:
     Raises:
         WireError: it, or something in it, is of a type that the codec does not carry.
     """
-    parts: list[bytes] = []
-    _encode(value, parts, 0)
-    return b"".join(parts)
+    return _encode(value, {}, 0)
 
 
 def decode(raw: bytes) -> object:
@@ -51,7 +46,7 @@ def decode(raw: bytes) -> object:
     Raises:
         WireError: whatever else `raw` is.
     """
-    value, end = _decode(raw, 0, 0)
+    value, end = _decode(raw, 0, [], 0)
     if end != len(raw):
         raise WireError(f"{len(raw) - end} bytes too many")
     return value
@@ -93,82 +88,97 @@ class Frames:
                 raise WireError(f"a frame of {size} bytes is too long")
             if len(self._held) < 4 + size:
                 break
-            values.append(decode(bytes(self._held[4 : 4 + size])))
+            values.append(decode(bytes(memoryview(self._held)[4 : 4 + size])))
             del self._held[: 4 + size]
         return values
 
 
-def _encode(value: object, parts: list[bytes], depth: int) -> None:
+def _encode(value: object, seen: dict[bytes, int], depth: int) -> bytes:
+    """`seen` has the runs and the tuples so far, and the number of each."""
     if depth > MAX_DEPTH:
         raise WireError("nested too deep")
     if value is None:
-        parts.append(b"N")
-    elif value is True:
-        parts.append(b"T")
-    elif value is False:
-        parts.append(b"F")
-    elif type(value) is int:
-        _encode_run(b"i", _checked(lambda: b"%d" % value), parts)
-    elif type(value) is float:
-        _encode_run(b"f", repr(value).encode(), parts)
-    elif type(value) is str:
-        _encode_run(b"s", _checked(lambda: value.encode("utf-8", "surrogateescape")), parts)
-    elif type(value) is bytes:
-        _encode_run(b"b", value, parts)
-    elif type(value) is tuple:
-        parts.append(b"t" + len(value).to_bytes(4, "big"))
-        for item in value:
-            _encode(item, parts, depth + 1)
-    elif isinstance(value, Value) and type(value) in _LETTERS:
-        parts.append(_LETTERS[type(value)])
-        for item in fields_of(value):
-            _encode(item, parts, depth + 1)
+        return b"N"
+    if value is True:
+        return b"T"
+    if value is False:
+        return b"F"
+    if isinstance(value, Value) and type(value) in _LETTERS:
+        fields = [_encode(field, seen, depth + 1) for field in fields_of(value)]
+        return _LETTERS[type(value)] + b"".join(fields)
+    if type(value) is tuple:
+        items = [_encode(item, seen, depth + 1) for item in value]
+        encoded = b"t" + len(value).to_bytes(4, "big") + b"".join(items)
     else:
-        raise WireError(f"cannot carry a {type(value).__name__}")
+        tag, run = _tagged(value)
+        encoded = tag + len(run).to_bytes(4, "big") + run
+    if encoded in seen:
+        return b"r" + seen[encoded].to_bytes(4, "big")
+    seen[encoded] = len(seen)
+    return encoded
 
 
-def _checked(encoded: Callable[[], bytes]) -> bytes:
-    """Too many digits, or half a character, as a WireError."""
+def _tagged(value: object) -> tuple[bytes, bytes]:
+    """The tag and the bytes of a scalar."""
     try:
-        return encoded()
-    except ValueError as exc:
+        if type(value) is int:
+            return b"i", b"%d" % value
+        if type(value) is float:
+            return b"f", repr(value).encode()
+        if type(value) is str:
+            return b"s", value.encode("utf-8", "surrogateescape")
+    except ValueError as exc:  # too many digits, or half a character
         raise WireError(str(exc)) from None
+    if type(value) is bytes:
+        return b"b", value
+    raise WireError(f"cannot carry a {type(value).__name__}")
 
 
-def _encode_run(tag: bytes, run: bytes, parts: list[bytes]) -> None:
-    parts.append(tag + len(run).to_bytes(4, "big"))
-    parts.append(run)
-
-
-def _decode(raw: bytes, at: int, depth: int) -> tuple[object, int]:
+def _decode(raw: bytes, at: int, seen: list[object], depth: int) -> tuple[object, int]:
     if depth > MAX_DEPTH:
         raise WireError("nested too deep")
     tag = raw[at : at + 1]
     at += 1
+    if tag == b"r":
+        return _referred(raw, at, seen), at + 4
     if tag == b"N":
         return None, at
     if tag == b"T":
         return True, at
     if tag == b"F":
         return False, at
+    value: object
     if tag in (b"i", b"f", b"s", b"b"):
         run, at = _decode_run(raw, at)
-        return _scalar(tag, run), at
-    if tag == b"t":
+        value = _scalar(tag, run)
+    elif tag == b"t":
         count, at = _decode_count(raw, at)
-        items = []
-        for _ in range(count):
-            item, at = _decode(raw, at, depth + 1)
-            items.append(item)
-        return tuple(items), at
-    if tag in _CLASSES:
+        value, at = _decode_items(raw, at, count, seen, depth)
+    elif tag in _CLASSES:
         cls = _CLASSES[tag]
-        items = []
-        for _ in cls.__match_args__:
-            item, at = _decode(raw, at, depth + 1)
-            items.append(item)
-        return cls(*items), at
-    raise WireError(f"no such tag: {tag!r}")
+        fields, at = _decode_items(raw, at, len(cls.__match_args__), seen, depth)
+        return cls(*fields), at
+    else:
+        raise WireError(f"no such tag: {tag!r}")
+    seen.append(value)
+    return value, at
+
+
+def _decode_items(
+    raw: bytes, at: int, count: int, seen: list[object], depth: int
+) -> tuple[tuple[object, ...], int]:
+    items = []
+    for _ in range(count):
+        item, at = _decode(raw, at, seen, depth + 1)
+        items.append(item)
+    return tuple(items), at
+
+
+def _referred(raw: bytes, at: int, seen: list[object]) -> object:
+    number = int.from_bytes(raw[at : at + 4], "big")
+    if at + 4 > len(raw) or number >= len(seen):
+        raise WireError("refers to what is not there")
+    return seen[number]
 
 
 def _decode_count(raw: bytes, at: int) -> tuple[int, int]:

@@ -8,6 +8,9 @@ exit=TERM:3       say "NAME got TERM" and exit with 3
 after=0.5:3       exit with 3 after half a second
 child=SECONDS     leave a child in the same process group ("NAME child PID"), which sleeps
 deaf-child=SECONDS   the same, and ignores TERM
+session=SECONDS   leave a child in a session of its own ("NAME session PID")
+daemon=SECONDS    the same, adopted by init ("NAME daemon PID")
+bare-daemon=SECONDS  the same, without an environment
 orphan            fork twice: the grandchild ("NAME orphan PID") is adopted by init
 say=TEXT          say it once
 stop              stop itself with SIGSTOP
@@ -35,6 +38,25 @@ def sleeper(seconds: str, *, deaf: bool) -> int:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         time.sleep(float(seconds))
         os._exit(0)
+    return pid
+
+
+def loner(seconds: str, *, is_daemon: bool, is_bare: bool) -> int:
+    """A sleeper that has left the session, and perhaps its parent and its environment."""
+    read_fd, write_fd = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        if not is_daemon or os.fork() == 0:
+            os.write(write_fd, str(os.getpid()).encode())
+            os.close(write_fd)
+            os.execve("/bin/sleep", ["sleep", seconds], {} if is_bare else os.environ)
+        os._exit(0)
+    os.close(write_fd)
+    if is_daemon:
+        os.waitpid(child, 0)
+    pid = int(os.read(read_fd, 20))
+    os.close(read_fd)
     return pid
 
 
@@ -77,6 +99,9 @@ def main() -> None:
             end_at, code = time.monotonic() + float(delay), int(status)
         elif key in ("child", "deaf-child"):
             say(name, "child", sleeper(value, deaf=key == "deaf-child"))
+        elif key in ("session", "daemon", "bare-daemon"):
+            pid = loner(value, is_daemon=key != "session", is_bare=key == "bare-daemon")
+            say(name, key, pid)
         elif key == "orphan":
             pid = os.fork()
             if pid == 0:

@@ -65,12 +65,16 @@ class Init:
         as_pid1: bool,
         wrapper: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
+        python: Sequence[str] = (sys.executable,),
     ) -> None:
         unshare = ["unshare", "-pf", "--mount-proc", "--kill-child"] if as_pid1 else []
+        self._python = python[0]
         self.config = config
         self.stdout = folder / "stdout"
         self.stderr = folder / "stderr"
-        command = [*wrapper, *unshare, sys.executable, "-m", "initpy", "-c", str(config)]
+        lean = f"import sys; sys.path.append({str(REPO)!r}); from initpy.cli import main; main()"
+        initpy = ["-c", lean] if "-S" in python else ["-m", "initpy"]
+        command = [*wrapper, *unshare, *python, *initpy, "-c", str(config)]
         with self.stdout.open("wb") as out, self.stderr.open("wb") as err:
             self._outer = subprocess.Popen(
                 command,
@@ -94,7 +98,7 @@ class Init:
         """Down the only children, through wrappers and unshare, to the first initpy."""
         pid = self._outer.pid
         while pid:
-            if b"initpy" in _cmdline(pid) and _cmdline(pid).startswith(sys.executable.encode()):
+            if b"initpy" in _cmdline(pid) and _cmdline(pid).startswith(self._python.encode()):
                 return pid
             pid = next(iter(children(pid)), 0)
         return 0

@@ -23,6 +23,8 @@ FLOORS = {
     "initpy.wire": 0,
     "initpy.linux": 1,
     "initpy.pid1": 2,
+    "initpy.sweeping": 2,
+    "initpy.early": 2,
     "initpy.config": 3,
     "initpy.cli": 5,
     "initpy.__main__": 6,
@@ -30,8 +32,10 @@ FLOORS = {
 
 PID1_MAY_IMPORT = {
     "__future__",
+    "_collections",
     "_signal",
     "errno",
+    "gc",
     "heapq",
     "posix",
     "resource",
@@ -43,12 +47,13 @@ PID1_MAY_IMPORT = {
 
 PID1_IMPORTS_ELSEWHERE = {
     ("initpy.linux.syscalls", "ctypes"),  # only when it is not PID 1
+    ("initpy.linux.spawn", "ctypes"),  # in a child that renounces new privileges
     ("initpy.linux.log", "_socket"),  # only when stderr is a socket
     ("initpy.cli", "argparse"),  # in a process that is not PID 1
 }
 """Imports inside a function, each with its reason."""
 
-PURE_MAY_IMPORT = {"__future__", "heapq"}
+PURE_MAY_IMPORT = {"__future__", "_collections", "heapq"}
 
 
 def module_of(path: Path) -> str:

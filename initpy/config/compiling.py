@@ -12,7 +12,7 @@ from initpy.config.reading import wrong_in_name
 from initpy.config.settings import MAX_PROCESSES, ONESHOT, SIGNALS
 from initpy.core.ordering import CycleError, tiers
 from initpy.core.values import Value, replace
-from initpy.plan import ALWAYS, FORWARD, IGNORE, TAG, Plan, ProcessSpec, SignalRule
+from initpy.plan import ALWAYS, FORWARD, IGNORE, Plan, ProcessSpec, SignalRule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -223,15 +223,7 @@ class Compiler:
             path = environment["PATH"] = DEFAULT_PATH
         elif path is None:
             path = self._environ.get("PATH", DEFAULT_PATH)
-        variables = {
-            "SUPERVISOR_ENABLED": "1",
-            "SUPERVISOR_PROCESS_NAME": name,
-            "SUPERVISOR_GROUP_NAME": group.name,
-            TAG: key,
-            **dict(identity.environment),
-            **environment,
-        }
-        variables[TAG] = key  # whatever the file says
+        variables = {**dict(identity.environment), **environment}
         spec = ProcessSpec(
             key=key,
             name=name,
@@ -294,7 +286,9 @@ class Compiler:
     def _process_name(self, block: Block, expander: Expander) -> str:
         """The name of a process, which no other in its group may have."""
         place = block.at("process_name")
-        name = expanded(block.options["process_name"], place, expander)
+        name: str | None = block.name  # which is what the default comes to
+        if "process_name" in block.given:
+            name = expanded(block.options["process_name"], place, expander)
         reason = "" if name is None else wrong_in_name(name)
         if reason:
             place.problem(f"{reason}: {shown(name)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import select
@@ -26,7 +25,7 @@ MAX_LIKE = 200
 MAX_SHOWN = 80
 """Characters of a value, a key or a name that a problem shows; the rest is an ellipsis."""
 
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_BARE_KEY = r"[A-Za-z0-9_-]+"
 
 
 class Problem(Value):
@@ -130,7 +129,9 @@ def key_text(path: Path) -> str:
             text += f"[{part}]"
         else:
             text += "." if text else ""
-            text += part if _BARE_KEY.fullmatch(part) and len(part) <= MAX_SHOWN else shown(part)
+            text += (
+                part if re.fullmatch(_BARE_KEY, part) and len(part) <= MAX_SHOWN else shown(part)
+            )
     return text
 
 
@@ -174,7 +175,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean NAME?` for the known name that is most like `name`, or nothing."""
     import difflib  # noqa: PLC0415 - 5 ms, and only a wrong name needs it
 
-    among = list(itertools.islice(known, MAX_LIKE))
+    among = list(known)[:MAX_LIKE]
     found = difflib.get_close_matches(name[:200], among, n=1)
     return f"; did you mean {escaped(found[0])}?" if found else ""
 

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-import signal
-
 from initpy.core.values import Value
 
-MAX_SIGNUM = signal.NSIG - 1
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+else:
+    import _signal  # without the enums of `signal`, which take a millisecond of a container's start
 
-SIGNAL_NAMES = tuple([member.name.removeprefix("SIG") for member in signal.Signals])
+MAX_SIGNUM = _signal.NSIG - 1
 
-_RESERVED = {
-    signal.SIGKILL: "the kernel never delivers it to initpy",
-    signal.SIGSTOP: "the kernel never delivers it to initpy",
-    signal.SIGCHLD: "initpy needs it to learn of its children's deaths",
-    signal.SIGSEGV: "it means that initpy itself has crashed",
-    signal.SIGILL: "it means that initpy itself has crashed",
-    signal.SIGFPE: "it means that initpy itself has crashed",
-    signal.SIGBUS: "it means that initpy itself has crashed",
+_NUMBERS: dict[str, int] = {
+    name[3:]: int(number)
+    for name, number in vars(_signal).items()
+    if name.startswith("SIG") and name[3:4].isalpha()
+}
+"""Aliases (IOT, POLL, CLD) included."""
+
+SIGNAL_NAMES = tuple(sorted(_NUMBERS, key=_NUMBERS.__getitem__))
+
+_RESERVED: dict[int, str] = {
+    _signal.SIGKILL: "the kernel never delivers it to initpy",
+    _signal.SIGSTOP: "the kernel never delivers it to initpy",
+    _signal.SIGCHLD: "initpy needs it to learn of its children's deaths",
+    _signal.SIGSEGV: "it means that initpy itself has crashed",
+    _signal.SIGILL: "it means that initpy itself has crashed",
+    _signal.SIGFPE: "it means that initpy itself has crashed",
+    _signal.SIGBUS: "it means that initpy itself has crashed",
 }
 
 
@@ -43,8 +54,8 @@ def signum_of(name: str | int) -> int | None:
 def why_not_remapped(signum: int) -> str:
     """Why [init.signals] cannot have this signal; empty: it can."""
     if signum in _RESERVED:
-        return _RESERVED[signal.Signals(signum)]
-    if signal.SIGSYS < signum < signal.SIGRTMIN:
+        return _RESERVED[signum]
+    if _signal.SIGSYS < signum < _signal.SIGRTMIN:
         return "the C library keeps it for itself"
     return ""
 
@@ -54,8 +65,7 @@ def _signum_of_name(name: str) -> int | None:
     if (base, sign) in (("RTMIN", "+"), ("RTMAX", "-")):
         if not (offset.isascii() and offset.isdigit() and len(offset) <= 2):
             return None
-        low, high = signal.SIGRTMIN, signal.SIGRTMAX
+        low, high = int(_signal.SIGRTMIN), int(_signal.SIGRTMAX)
         signum = low + int(offset) if sign == "+" else high - int(offset)
         return signum if low <= signum <= high else None
-    member = signal.Signals.__members__.get(f"SIG{name}")
-    return None if member is None else int(member)
+    return _NUMBERS.get(name)

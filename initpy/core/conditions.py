@@ -8,7 +8,7 @@ from initpy.core.words import CONTAINER_STOPS, ended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from initpy.core.process import Process
+    from initpy.core.door import Process
     from initpy.plan import ProcessSpec
 
 MADE_OF = (
@@ -26,6 +26,7 @@ MADE_OF = (
     "oom_score_adj",
     "no_new_privs",
     "unspawnable",
+    "oneshot",
 )
 """What a process is made of; the other fields of its spec say how it is supervised."""
 
@@ -69,21 +70,22 @@ def starts_anew(old: Process, spec: ProcessSpec, anew: list[str]) -> bool:
     return old.state == State.FATAL and any(earlier in anew for earlier in spec.after)
 
 
-def is_between_instances(process: Process) -> bool:
-    """Without an instance, and about to get one."""
-    if process.state in IDLE:
+def is_to_start(process: Process) -> bool:
+    """It is about to get an instance, or another one."""
+    if process.state in IDLE or process.state == State.STOPPING:
         return process.wanted == Wanted.UP
     return process.state == State.BACKOFF
 
 
 def is_held_by_operator(process: Process) -> bool:
     """A person has brought it down, or tried in vain to bring it up, and may try again."""
-    return process.state in (State.STOPPED, State.FATAL) and process.by_operator
+    return process.by_operator and (process.state == State.STOPPED or has_failed(process))
 
 
 def lets_others_start(process: Process) -> bool:
-    """RUNNING; or it has run and come to its expected end, which it will not do again."""
-    if process.state == State.RUNNING:
+    """RUNNING; or it has run and come to its expected end, which it will not do again. A oneshot
+    has to have come to that end."""
+    if process.state == State.RUNNING and not process.spec.oneshot:
         return True
     return has_ended_by_itself(process) and not has_failed(process)
 

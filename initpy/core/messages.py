@@ -10,7 +10,7 @@ from initpy.core.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from initpy.core.process import Process
+    from initpy.core.door import Process
     from initpy.core.states import ExitStatus
     from initpy.plan import Plan
 
@@ -49,6 +49,8 @@ class SpawnFailed(Value):
 
     key: str
     reason: str
+    draw: float = 0.0
+    """As in Exited."""
 
 
 class Executed(Value):
@@ -72,13 +74,45 @@ class Exited(Value):
     key: str
     pid: int
     status: ExitStatus
+    peak_kib: int = 0
+    """The most memory that it, or a child it has waited for, ever had; 0: not known."""
+    oom_kills: int = 0
+    """How often the kernel has killed for lack of memory in this container since last asked."""
+    draw: float = 0.0
+    """Drawn at random, 0.0 to 1.0, for the jitter of what follows."""
 
 
-class GroupGone(Value):
-    """No process is left in the process group that a dead instance has led."""
+class SurvivorsGone(Value):
+    """Nothing is left of a dead instance."""
 
     key: str
     group: int
+    """The pid that it had, and so its process group's."""
+
+
+class SurvivorsFound(Value):
+    """These are left of a dead instance."""
+
+    key: str
+    group: int
+    found: tuple[tuple[int, str], ...]
+    """Their pids and names."""
+
+
+class TreeRecorded(Value):
+    """It is known which processes descend from the instance, as far as it can be."""
+
+    key: str
+    pid: int
+
+
+class StopCommandFailed(Value):
+    """The stop_command could not be run, or says that it has failed."""
+
+    key: str
+    pid: int
+    """The instance that was to be stopped."""
+    reason: str
 
 
 class KillFailed(Value):
@@ -128,7 +162,10 @@ class Stop(Value):
     within_s: float | None = None
     """Seconds until SIGKILL; None: its own stopwaitsecs."""
     for_good: bool = False
-    """The container ends: what is in BACKOFF is given up (supervisord's rule)."""
+    """It will not start again. The container ends: what is in BACKOFF is given up (supervisord's
+    rule). Or a reload has taken it away: what a dead instance left behind is ended."""
+    drains: bool = False
+    """First it works on for its `drain`, if it has one."""
 
 
 class Signal(Value):
@@ -168,10 +205,34 @@ class Kill(Value):
 
 
 class KillGroup(Value):
-    """Send a signal to a process group. Answered by GroupGone as soon as nobody is in it."""
+    """Send a signal to the process group of a live process that is our child."""
 
     key: str
     group: int
+    signum: int
+
+
+class RecordTree(Value):
+    """Note which processes descend from a live process. Answered by TreeRecorded."""
+
+    key: str
+    pid: int
+
+
+class RunStopCommand(Value):
+    """Run the process's stop_command. Answered by StopCommandFailed if it fails."""
+
+    key: str
+    pid: int
+
+
+class EndSurvivors(Value):
+    """Send a signal (0: none) to all that a dead instance has left behind. Answered by
+    SurvivorsFound if that is anything, and by SurvivorsGone as soon as nothing is left of it."""
+
+    key: str
+    group: int
+    """The pid that the instance had."""
     signum: int
 
 
@@ -225,6 +286,8 @@ class Exit(Value):
     """The end: PID 1 exits with `code`."""
 
     code: int
+    last_words: str = ""
+    """For who reads why the container ended; empty: nothing has died unexpectedly."""
 
 
 INFO, WARN, CRITICAL = "INFO", "WARN", "CRIT"

@@ -7,7 +7,7 @@ from initpy.plan import ALWAYS, UNEXPECTED
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from initpy.core.states import ExitStatus
-    from initpy.plan import ProcessSpec
+    from initpy.plan import ProcessSpec, RestartLimit
 
 
 def is_expected(spec: ProcessSpec, status: ExitStatus) -> bool:
@@ -31,14 +31,31 @@ def is_exhausted(spec: ProcessSpec, failures: int) -> bool:
     return failures > spec.startretries
 
 
-def delay_s(failures: int) -> float:
-    """Seconds to wait after `failures` failed starts in a row: 1, 2, 3 …
+def delay_s(spec: ProcessSpec, failures: int, draw: float) -> float:
+    """Seconds to wait after `failures` failed starts in a row.
+
+    1, 2, 3 …, or as `backoff` says, whose jitter is taken from `draw` (0.0 to 1.0).
 
     Raises:
         ValueError: `failures` is below 1; there is nothing to back off from.
 
-    Source: supervisord's linear backoff.
+    Source: supervisord's linear backoff; Pebble's backoff-delay, -factor, -limit and its jitter.
     """
     if failures < 1:
         raise ValueError(f"cannot back off after {failures} failures")
-    return float(failures)
+    backoff = spec.backoff
+    if backoff is None:
+        return float(failures)
+    try:
+        wait_s = min(backoff.initial_s * backoff.factor ** (failures - 1), backoff.max_s)
+    except OverflowError:
+        wait_s = backoff.max_s
+    return wait_s * (1.0 + backoff.jitter * draw)
+
+
+def recent(limit: RestartLimit, restarts: tuple[float, ...], now: float) -> tuple[float, ...]:
+    """Those of the restarts that are still in the limit's window.
+
+    Source: OTP's restart intensity.
+    """
+    return tuple([at for at in restarts if now - at < limit.window_s])

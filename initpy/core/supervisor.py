@@ -19,14 +19,15 @@ from initpy.core.conditions import (
     code_of,
     has_ended_by_itself,
     has_failed,
-    is_between_instances,
     is_down,
     is_held_by_operator,
+    is_to_start,
     lets_others_start,
     starts_anew,
     stop_order,
     why_failed,
 )
+from initpy.core.door import SIGKILL, SIGTERM, Process, succeeded_by
 from initpy.core.messages import (
     CRITICAL,
     INFO,
@@ -39,7 +40,6 @@ from initpy.core.messages import (
     Exited,
     FindCatchers,
     GiveUp,
-    GroupGone,
     KillFailed,
     KillRest,
     Log,
@@ -55,12 +55,16 @@ from initpy.core.messages import (
     SpawnFailed,
     Start,
     Stop,
+    StopCommandFailed,
+    SurvivorsFound,
+    SurvivorsGone,
     TimerFired,
+    TreeRecorded,
 )
 from initpy.core.ordering import tiers
-from initpy.core.process import SIGKILL, SIGTERM, Process, stop_time_s, succeeded_by
 from initpy.core.process import step as step_process
-from initpy.core.states import ExitStatus, State
+from initpy.core.states import ExitStatus, State, Wanted
+from initpy.core.stopping import time_left_s
 from initpy.core.values import Value, replace
 from initpy.core.words import ended, line_for, signal_name
 from initpy.plan import FORWARD, RELOAD, SHUTDOWN, Plan, SignalRule
@@ -112,6 +116,9 @@ class Supervisor(Value):
     """Given out once all that their processes come after are RUNNING."""
     reloaded: tuple[str, ...] = ()
     """Keys that are being stopped because the plan has changed: away, or for a new start."""
+    past_epoch: int = 0
+    """No timer of a process that has gone away is of a later one: who comes after it, under the
+    same key, begins there."""
     reading: int = 0
     """Reloads that were asked for and have not been answered; a second one waits for the first."""
     tier: int = 0
@@ -132,6 +139,10 @@ class Supervisor(Value):
     """Signals for which somebody is finding out who catches them."""
     asked: tuple[int, ...] = ()
     """The signals that have asked for the end so far."""
+    drains: bool = False
+    """STOPPING: programs first work on for their `drain`."""
+    last_death: str = ""
+    """The line of the last that died unexpectedly, or could not be started."""
     overran: tuple[str, ...] = ()
     """Names of those that had to be killed during STOPPING."""
 
@@ -163,7 +174,10 @@ class _Turn:
                 | Executed()
                 | ExecFailed()
                 | Exited()
-                | GroupGone()
+                | SurvivorsFound()
+                | SurvivorsGone()
+                | TreeRecorded()
+                | StopCommandFailed()
                 | KillFailed()
             ):
                 self.tell(event.key, event)
@@ -233,12 +247,16 @@ class _Turn:
                 line = line_for(effect)
                 if line is not None:
                     self.log(*line)
+                    if effect.process.state in (State.BACKOFF, State.EXITED) and line[0] == WARN:
+                        self.change(last_death=line[1])
 
     def order(self, order: Start | Stop | Signal) -> None:
         """An operator's order, in supervisord's terms: none is taken once the end has begun."""
         if self.supervisor.phase > Phase.UP:
             self.effects.append(Refuse(order, "SHUTDOWN_STATE"))
-        elif order.key not in self.supervisor.processes:
+        elif order.key not in self.supervisor.processes or (
+            isinstance(order, Start) and self.goes_away(order.key)
+        ):
             self.effects.append(Refuse(order, "BAD_NAME"))
         elif isinstance(order, Stop) and self.is_waiting(order.key):
             self.no_longer_waits(order.key)
@@ -247,6 +265,8 @@ class _Turn:
         else:
             if isinstance(order, Start):
                 self.no_longer_waits(order.key)
+            if not isinstance(order, Signal):
+                self.take_from_reload(order.key)
             self.tell(order.key, order)
 
     def put(self, process: Process) -> None:
@@ -258,10 +278,10 @@ class _Turn:
         if self.supervisor.phase == Phase.UP:
             self.note_in_up(process)
             return
-        if is_between_instances(process):
+        if is_to_start(self.supervisor.processes[process.spec.key]):
             self.start_no_more(process.spec.key)
         if self.supervisor.phase == Phase.STOPPING and is_down(process):
-            if process.killed:
+            if process.killed and notice.old == State.STOPPING:
                 self.change(overran=(*self.supervisor.overran, process.spec.name))
             self.stop_tiers()
 
@@ -336,7 +356,7 @@ class _Turn:
         self.change(plan=plan)
         for key, spec in specs.items():
             if key in added:
-                self.put(Process(spec))
+                self.put(Process(spec, epoch=self.supervisor.past_epoch))
             elif spec != old[key].spec:
                 self.put(replace(old[key], spec=spec))
         for key in _in_order(self.tiers()):
@@ -365,16 +385,21 @@ class _Turn:
         process = self.supervisor.processes[key]
         if is_down(process) and not process.pid:
             self.go_after_stop(key)
+        elif process.state == State.UNKNOWN:  # when it ends by itself, it does not start as it was
+            self.put(replace(process, wanted=Wanted.DOWN, by_operator=False))
         else:
             self.tell(key, Stop(key))
 
     def go_after_stop(self, key: str) -> None:
-        """It is down. If that is because of a reload, it goes away, or starts as it is now."""
+        """It is down. If that is because of a reload, it goes away, once nothing is left of it; or
+        starts as it is now."""
         if key not in self.supervisor.reloaded or self.pid_of(key):
             return
-        reloaded = [other for other in self.supervisor.reloaded if other != key]
-        self.change(reloaded=tuple(reloaded))
         process = self.supervisor.processes[key]
+        if self.goes_away(key) and process.group:
+            self.tell(key, Stop(key, for_good=True))
+            return
+        self.end_reload_of(key)
         specs = {spec.key: spec for spec in self.supervisor.plan.processes}
         if key in specs:
             self.put(succeeded_by(process, specs[key]))
@@ -382,7 +407,27 @@ class _Turn:
                 self.start_after_reload(key)
         else:
             others = self.supervisor.processes.items()
-            self.change(processes={other: process for other, process in others if other != key})
+            self.change(
+                processes={other: process for other, process in others if other != key},
+                past_epoch=max(self.supervisor.past_epoch, process.epoch),
+            )
+
+    def goes_away(self, key: str) -> bool:
+        """A reload is stopping it, and the plan has it no more."""
+        return all(spec.key != key for spec in self.supervisor.plan.processes)
+
+    def take_from_reload(self, key: str) -> None:
+        """Who gives orders for what a reload is stopping decides from now on whether it starts
+        again, which it would have done."""
+        process = self.supervisor.processes[key]
+        in_restart = key in self.supervisor.reloaded and not self.goes_away(key)
+        if in_restart and process.state == State.STOPPING:
+            self.end_reload_of(key)
+            self.put(replace(process, wanted=Wanted.UP))
+
+    def end_reload_of(self, key: str) -> None:
+        reloaded = [other for other in self.supervisor.reloaded if other != key]
+        self.change(reloaded=tuple(reloaded))
 
     def start_after_reload(self, key: str) -> None:
         if self.supervisor.processes[key].spec.autostart:
@@ -420,7 +465,7 @@ class _Turn:
         if concerned and all(map(has_ended_by_itself, givers)):
             name = givers[0].spec.program
             self.shut_down(Cause(0, f"'{name}', whose exit code is the container's, has ended"))
-        elif not (supervisor.waiting or supervisor.reloaded) and all(
+        elif not (supervisor.waiting or supervisor.reloaded or self.notices) and all(
             is_down(other) and not other.pid and not is_held_by_operator(other)
             for other in supervisor.processes.values()
         ):
@@ -486,16 +531,18 @@ class _Turn:
         if signum not in earlier:
             self.change(asked=(*earlier, signum))
         if self.supervisor.phase in (Phase.BOOT, Phase.UP):
-            self.shut_down(Cause(0, f"stopped by {signal_name(signum)}"))
+            self.shut_down(Cause(0, f"stopped by {signal_name(signum)}"), drains=True)
             return
         at_once = (signum == SIGINT and SIGINT in earlier) or (signum == SIGQUIT and earlier)
         if at_once and self.supervisor.last_signal != SIGKILL:
             self.log(WARN, f"{signal_name(signum)} again: killing everything at once")
             self.kill_rest()
+        elif self.supervisor.drains:
+            self.end_drain()
 
     # ------------------------------------------------------------ the way down
 
-    def shut_down(self, cause: Cause) -> None:
+    def shut_down(self, cause: Cause, drains: bool = False) -> None:
         end_at = self.now + self.supervisor.plan.shutdown_timeout_s
         self.change(
             phase=Phase.STOPPING,
@@ -503,6 +550,7 @@ class _Turn:
             waiting=(),
             end_at=end_at,
             tiers=self.tiers(),
+            drains=drains,
         )
         self.change(tier=len(self.supervisor.tiers) - 1)
         if cause.code:
@@ -511,7 +559,7 @@ class _Turn:
         if names:
             self.log(INFO, f"waiting for {', '.join(names)} to die")
         for process in self.up():
-            if is_between_instances(process):
+            if is_to_start(process):
                 self.start_no_more(process.spec.key)
         self.stop_tiers(first=True)
 
@@ -530,6 +578,14 @@ class _Turn:
         while it shuts down."""
         within_s = self.tier_time_s(max(self.supervisor.tier, 0))
         self.tell(key, Stop(key, within_s=within_s, for_good=True))
+
+    def end_drain(self) -> None:
+        """A second signal: whoever still drains is stopped now, and nobody drains any more."""
+        self.change(drains=False)
+        if any(process.spec.drain_s for process in self.up()):
+            self.log(INFO, "asked again: nothing is drained any more")
+            if self.supervisor.phase == Phase.STOPPING:
+                self.stop_tier(self.supervisor.tier)
 
     def up(self, tier: int | None = None) -> list[Process]:
         """Processes of that tier, or of all, that are not down yet."""
@@ -553,8 +609,9 @@ class _Turn:
         longest_s = 0.0
         for process in sorted(self.up(tier), key=stop_order):
             key = process.spec.key
-            longest_s = max(longest_s, min(within_s, stop_time_s(process.spec)))
-            self.tell(key, Stop(key, within_s=within_s, for_good=True))
+            drains = self.supervisor.drains
+            self.tell(key, Stop(key, within_s=within_s, for_good=True, drains=drains))
+            longest_s = max(longest_s, time_left_s(self.supervisor.processes[key], self.now))
         kill_at = self.now + longest_s
         # SIGKILL needs a moment to work, but the many tiers' moments must not add up.
         self.set_timer(max(kill_at, min(kill_at + REST_S, self.supervisor.end_at)))
@@ -611,7 +668,7 @@ class _Turn:
             self.log(WARN, f"killed because they overran their time to stop: {overran}")
         cause = self.final_cause()
         self.log(INFO, f"exit code {cause.code}: {cause.why}")
-        self.effects.append(Exit(cause.code))
+        self.effects.append(Exit(cause.code, self.supervisor.last_death))
 
     def final_cause(self) -> Cause:
         """The first cause, or what `exit_code_from` says, as far as it ended by itself.

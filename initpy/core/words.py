@@ -8,10 +8,18 @@ from initpy.core.states import State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from initpy.core.door import Process
     from initpy.core.messages import Notice
     from initpy.core.states import ExitStatus
+    from initpy.plan import RestartLimit
 
 TOO_QUICKLY = "Exited too quickly (process log may have details)"
+LEAST_PEAK_KIB = 16 * 1024
+"""A smaller peak cannot be told from what PID 1 itself had when it forked the process."""
+
+MAX_NAMED = 5
+"""How many processes a line names."""
+
 CONTAINER_STOPS = "the container stops before the next try"
 
 SIGNAL_NAMES = {
@@ -68,11 +76,43 @@ def seconds(span_s: float) -> str:
     return f"{span_s:.3f}".rstrip("0").rstrip(".")
 
 
+def died(process: Process, status: ExitStatus) -> str:
+    """The line for an instance that has ended unexpectedly: supervisord's words, and what else is
+    known of its end."""
+    known = [f"up for {seconds(process.lasted_s)} s"]
+    if process.peak_kib >= LEAST_PEAK_KIB:
+        known.append(f"peak memory {process.peak_kib // 1024} MiB")
+    elif process.peak_kib:
+        known.append(f"peak memory under {LEAST_PEAK_KIB // 1024} MiB")
+    if process.oom_kills:
+        count = process.oom_kills
+        times = "once" if count == 1 else f"{count} times"
+        known.append(f"the kernel has just killed {times} in this container for lack of memory")
+    return f"exited: {process.spec.name} ({ended(status)}; not expected), {', '.join(known)}"
+
+
+def over_limit(limit: RestartLimit) -> str:
+    """Why it is not started again (spawnerr)."""
+    return (
+        f"it was to be restarted more than {limit.count} times in {seconds(limit.window_s)} seconds"
+        " (restart_limit)"
+    )
+
+
+def left_behind(found: tuple[tuple[int, str], ...]) -> str:
+    """Processes by name and pid, the first few of them."""
+    named = [f"{name} ({pid})" for pid, name in found[:MAX_NAMED]]
+    more = len(found) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
+
+
 def line_for(notice: Notice) -> tuple[str, str] | None:
     """The level and the text of the line that a change of state is worth; None: none."""
     process = notice.process
     name, status = process.spec.name, process.status
     match process.state:
+        case State.RUNNING if process.spec.oneshot:
+            return None
         case State.RUNNING:
             stayed_s = seconds(process.spec.startsecs)
             return INFO, (
@@ -80,13 +120,13 @@ def line_for(notice: Notice) -> tuple[str, str] | None:
                 f" {stayed_s} seconds (startsecs)"
             )
         case State.BACKOFF:
-            if process.spawnerr == TOO_QUICKLY and status is not None:
-                return WARN, f"exited: {name} ({ended(status)}; not expected)"
+            if process.executed and status is not None:
+                return WARN, died(process, status)
             return WARN, f"spawnerr: {process.spawnerr} ({name})"
         case State.EXITED if status is not None:
             if is_expected(process.spec, status):
                 return INFO, f"exited: {name} ({ended(status)}; expected)"
-            return WARN, f"exited: {name} ({ended(status)}; not expected)"
+            return WARN, died(process, status)
         case State.STOPPED if notice.old in (State.STOPPING, State.UNKNOWN) and status is not None:
             level = INFO if is_expected(process.spec, status) else WARN
             return level, f"stopped: {name} ({ended(status)})"

@@ -42,6 +42,7 @@ class LogWriter:
         self._is_dead = False
         self._is_mid_line = False
         """The last byte written was no newline; what was to follow it may have been dropped."""
+        self._stamp, self._stamp_second = "", -1
         self._write = self._way_to_write()
 
     @property
@@ -51,14 +52,20 @@ class LogWriter:
 
     def line(self, level: str, text: str) -> None:
         """Write a line, with the wall clock before it, in supervisord's form."""
-        line = _stamped(level, text)
+        self.queue(level, text)
+        self.flush()
+
+    def queue(self, level: str, text: str) -> None:
+        """As `line`, but several may be written at once, by the next `flush`."""
+        line = self._stamped(level, text)
         if self._is_mid_line and not self._queue:
             line = b"\n" + line
+        if len(self._queue) + len(line) > CHUNK_BYTES:
+            self.flush()
         if len(self._queue) + len(line) > MAX_QUEUE_BYTES:
             self._dropped += 1
-            return
-        self._queue += line
-        self.flush()
+        else:
+            self._queue += line
 
     def flush(self) -> None:
         """Write as much as the file takes now."""
@@ -75,10 +82,18 @@ class LogWriter:
             self._is_mid_line = self._queue[written - 1] != NEWLINE
             del self._queue[:written]
             if self._dropped and not self._queue:
-                self._queue += _stamped(
-                    "WARN", f"{self._dropped} log lines were dropped: there was no room for them"
-                )
+                text = f"{self._dropped} log lines were dropped: there was no room for them"
+                self._queue += self._stamped("WARN", text)
                 self._dropped = 0
+
+    def _stamped(self, level: str, text: str) -> bytes:
+        now = time.time()
+        second, millis = int(now), int(now % 1 * 1000)
+        if second != self._stamp_second:  # to format it takes longer than to write it
+            self._stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+            self._stamp_second = second
+        text = text.replace("\n", "\\n")  # a path may hold anything; a line stays a line
+        return f"{self._stamp},{millis:03d} {level} {text}\n".encode(errors="replace")
 
     def _drop_queue(self) -> None:
         """Give up what waits, but not the file: the next line may find room again."""
@@ -157,11 +172,3 @@ def _socket_writer(fd: int) -> Callable[[bytes], int]:
             sock.detach()  # or it would close the fd with itself
 
     return write
-
-
-def _stamped(level: str, text: str) -> bytes:
-    now = time.time()
-    stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
-    millis = int(now % 1 * 1000)
-    text = text.replace("\n", "\\n")  # a path may hold anything; a line stays a line
-    return f"{stamp},{millis:03d} {level} {text}\n".encode(errors="replace")

@@ -4,6 +4,67 @@ from __future__ import annotations
 
 import posix
 
+from initpy.core.values import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Entry(Value):
+    """A process, as /proc/PID/stat has it."""
+
+    pid: int
+    name: str
+    state: str
+    """A letter: Z is a zombie."""
+    parent: int
+    group: int
+    session: int
+    start: int
+    """In clock ticks since boot; with the pid, it names a process for ever."""
+
+
+def entry(pid: int) -> Entry | None:
+    """What /proc says of the process; None: it is gone."""
+    try:
+        stat = read(f"/proc/{pid}/stat", 4096)
+    except OSError:
+        return None
+    head, _, tail = stat.rpartition(b")")  # the name may have anything in it
+    fields = tail.split()
+    if len(fields) < 20:
+        return None
+    return Entry(
+        pid=pid,
+        name=head.partition(b"(")[2].decode(errors="replace"),
+        state=fields[0].decode(),
+        parent=int(fields[1]),
+        group=int(fields[2]),
+        session=int(fields[3]),
+        start=int(fields[19]),
+    )
+
+
+def table() -> dict[int, Entry]:
+    """All processes, by pid."""
+    entries = [entry(int(name)) for name in posix.listdir("/proc") if name.isdigit()]
+    return {each.pid: each for each in entries if each is not None}
+
+
+def descendants(ancestors: Iterable[int], table: dict[int, Entry]) -> list[int]:
+    """The pids of all processes that descend from any of these, parents before children."""
+    children: dict[int, list[int]] = {}
+    for each in table.values():
+        children.setdefault(each.parent, []).append(each.pid)
+    found: dict[int, None] = {}
+    left = list(ancestors)
+    for pid in left:  # it grows while it is walked
+        new = [child for child in children.get(pid, []) if child not in found]
+        found |= dict.fromkeys(new)
+        left += new
+    return list(found)
+
 
 def catches(pid: int, signum: int) -> bool:
     """Whether the process has a handler for the signal. False when it is gone."""
@@ -11,32 +72,40 @@ def catches(pid: int, signum: int) -> bool:
     return caught is not None and bool(int(caught, 16) >> (signum - 1) & 1)
 
 
-def descendants(ancestor: int) -> list[int]:
-    """The pids of all processes that descend from `ancestor`, parents before children."""
-    children: dict[int, list[int]] = {}
-    for name in posix.listdir("/proc"):
-        if name.isdigit():
-            parent = _field(int(name), b"PPid:")
-            if parent is not None:
-                children.setdefault(int(parent), []).append(int(name))
-    found = [ancestor]
-    for pid in found:  # it grows while it is walked
-        found += children.get(pid, [])
-    return found[1:]
+def locks_limit(pid: int) -> int | None:
+    """The soft limit RLIMIT_LOCKS of the process; None: unlimited, or the process is gone."""
+    try:
+        limits = read(f"/proc/{pid}/limits", 65536)
+    except OSError:
+        return None
+    _, _, rest = limits.partition(b"Max file locks")
+    soft = rest.split(None, 1)[:1]
+    return int(soft[0]) if soft and soft[0].isdigit() else None
+
+
+def read(path: str, most_bytes: int) -> bytes:
+    """The beginning of a file.
+
+    Raises:
+        OSError: it cannot be opened or read.
+    """
+    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
+    try:
+        parts = []
+        while most_bytes > 0 and (part := posix.read(fd, most_bytes)):
+            parts.append(part)
+            most_bytes -= len(part)
+        return b"".join(parts)
+    finally:
+        posix.close(fd)
 
 
 def _field(pid: int, name: bytes) -> bytes | None:
     """A line of /proc/PID/status; None when the process is gone or has no such line."""
     try:
-        fd = posix.open(f"/proc/{pid}/status", posix.O_RDONLY | posix.O_CLOEXEC)
+        status = read(f"/proc/{pid}/status", 65536)
     except OSError:
         return None
-    try:
-        status = posix.read(fd, 65536)
-    except OSError:
-        return None
-    finally:
-        posix.close(fd)
     for line in status.split(b"\n"):
         if line.startswith(name):
             return line[len(name) :].strip()

@@ -5,33 +5,59 @@ from __future__ import annotations
 import posix
 
 from initpy.core.states import ExitStatus
+from initpy.core.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container
 
 MAX_REAPS = 1000
 """For one turn of the loop, so that a flood of orphans does not keep it from its other work."""
 
+FLOOD = 50
+"""Beyond so many dead in one turn, how much memory each has had is not asked any more: the answer
+takes longer than the funeral."""
 
-class NoChildrenError(Exception):
-    """There is no child left, neither dead nor alive."""
+
+class Dead(Value):
+    """A child that has been reaped."""
+
+    pid: int
+    wait_status: int
+    """Raw."""
+    peak_kib: int
+    """The most memory that it, or a child it has waited for, ever had; 0: not asked."""
 
 
-def reap() -> Iterator[tuple[int, ExitStatus]]:
-    """The dead children, each with how it ended, until none is left that has died.
+class Reaped(Value):
+    """What `reap` has done."""
 
-    Raises:
-        NoChildrenError: there are no children at all (any more).
-    """
-    while True:
-        try:
+    ours: tuple[Dead, ...]
+    has_more: bool
+    """It has stopped at MAX_REAPS."""
+    has_children: bool
+    """There are any left, dead or alive."""
+
+
+def reap(ours: Container[int] | None) -> Reaped:
+    """Reap the dead children. Returns those that are in `ours`; None: all."""
+    found: list[Dead] = []
+    try:
+        for _ in range(FLOOD):
+            pid, wait_status, usage = posix.wait4(-1, posix.WNOHANG)
+            if pid == 0:  # some live, none dead
+                return Reaped(tuple(found), has_more=False, has_children=True)
+            if ours is None or pid in ours:
+                found.append(Dead(pid, wait_status, usage.ru_maxrss))
+        for _ in range(MAX_REAPS - FLOOD):
             pid, wait_status = posix.waitpid(-1, posix.WNOHANG)
-        except ChildProcessError:
-            raise NoChildrenError from None
-        if pid == 0:  # some live, none dead
-            return
-        yield pid, exit_status(wait_status)
+            if pid == 0:
+                return Reaped(tuple(found), has_more=False, has_children=True)
+            if ours is None or pid in ours:
+                found.append(Dead(pid, wait_status, 0))
+    except ChildProcessError:
+        return Reaped(tuple(found), has_more=False, has_children=False)
+    return Reaped(tuple(found), has_more=True, has_children=True)
 
 
 def has_children() -> bool:

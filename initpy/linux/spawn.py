@@ -28,6 +28,11 @@ NOT_FOUND, NOT_EXECUTABLE = 127, 126
 
 PR_SET_NO_NEW_PRIVS = 38
 
+RLIMIT_LOCKS = 10
+"""Linux, every architecture; the resource module does not name it."""
+
+MARK_VARIABLE = b"INITPY_PROCESS"
+
 _S_IFMT, _S_IFDIR = 0o170000, 0o040000
 
 
@@ -36,11 +41,16 @@ class SpawnError(Exception):
 
 
 def spawn(
-    spec: ProcessSpec, environment: dict[bytes, bytes], stdin_fd: int, inherited: Inherited
+    spec: ProcessSpec,
+    environment: dict[bytes, bytes],
+    stdin_fd: int,
+    inherited: Inherited,
+    mark: int,
 ) -> tuple[int, int]:
     """Fork and have the child execute the program.
 
-    `environment` is PID 1's own, over which the program's is laid.
+    `environment` is PID 1's own, over which the program's is laid. `mark` is a number by which all
+    that the program leaves behind is known, see `sweep`.
 
     Returns the pid, and the fd from which the reason comes if exec fails, non-blocking: end of
     file means that it has succeeded.
@@ -50,7 +60,8 @@ def spawn(
     """
 
     def become(write_fd: int) -> None:
-        _become(spec, spec.argv, spec.paths, (), environment, stdin_fd, write_fd, inherited)
+        argv, paths = spec.argv, spec.paths
+        _become(spec, argv, paths, (), environment, stdin_fd, write_fd, inherited, mark)
 
     return _fork(spec.name, become)
 
@@ -60,6 +71,7 @@ def spawn_stop_command(
     environment: dict[bytes, bytes],
     stdin_fd: int,
     inherited: Inherited,
+    mark: int,
     main_pid: int,
 ) -> tuple[int, int]:
     """As `spawn`, for the program's stop command: in the same circumstances (user, directory,
@@ -68,7 +80,7 @@ def spawn_stop_command(
 
     def become(write_fd: int) -> None:
         argv, paths = spec.stop_command, spec.stop_paths
-        _become(spec, argv, paths, added, environment, stdin_fd, write_fd, inherited)
+        _become(spec, argv, paths, added, environment, stdin_fd, write_fd, inherited, mark)
 
     return _fork(f"{spec.name}'s stop_command", become)
 
@@ -156,6 +168,7 @@ def _become(
     stdin_fd: int,
     write_fd: int,
     inherited: Inherited,
+    mark: int,
 ) -> None:
     """The child's life up to exec; does not return.
 
@@ -170,8 +183,13 @@ def _become(
         posix.dup2(stdin_fd, 0)
         if spec.clean_environment:
             environment = {}
-        environment.update(spec.environment)  # the child's own copy of PID 1's memory
+        environment[b"SUPERVISOR_ENABLED"] = b"1"  # in the child's own copy of PID 1's memory
+        environment[b"SUPERVISOR_PROCESS_NAME"] = spec.name.encode("utf-8", "surrogateescape")
+        environment[b"SUPERVISOR_GROUP_NAME"] = spec.group.encode("utf-8", "surrogateescape")
+        environment.update(spec.environment)
         environment.update(added)
+        environment[MARK_VARIABLE] = b"%d" % mark
+        _set_mark(mark)
         if spec.no_new_privs:  # it bars nothing before exec
             reason = "couldn't set no_new_privs"
             _renounce_new_privileges()
@@ -210,6 +228,12 @@ def _become(
     finally:
         posix.write(write_fd, reason.encode(errors="replace")[:MAX_REASON_BYTES])
         posix._exit(code)
+
+
+def _set_mark(mark: int) -> None:
+    _, hard = resource.getrlimit(RLIMIT_LOCKS)
+    if not 0 <= hard < mark:  # else the environment alone has to do
+        resource.setrlimit(RLIMIT_LOCKS, (mark, hard))
 
 
 class _RefusedError(Exception):

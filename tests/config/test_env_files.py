@@ -22,7 +22,7 @@ from tests.config.support import (
 
 SECRET = "hunter2"
 
-OURS = ("SUPERVISOR_ENABLED", "SUPERVISOR_PROCESS_NAME", "SUPERVISOR_GROUP_NAME", "INITPY_PROCESS")
+OURS = ("SUPERVISOR_ENABLED", "SUPERVISOR_PROCESS_NAME", "SUPERVISOR_GROUP_NAME")
 
 
 def own(spec: ProcessSpec) -> dict[str, str]:
@@ -62,7 +62,6 @@ def variables(text: str | bytes) -> dict[str, str]:
         ("A=1\nA=2", {"A": "2"}),
         ("A=a\u2028b\x0bc\x85d", {"A": "a\u2028b\x0bc\x85d"}),
         ("a.b-c=1\né=ü", {"a.b-c": "1", "é": "ü"}),
-        ("INITPY_PROCESS=fake", {}),
     ],
 )
 def test_what_a_file_says(text: str | bytes, found: dict[str, str]) -> None:

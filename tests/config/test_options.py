@@ -29,13 +29,6 @@ from tests.config.support import (
     web,
 )
 
-SUPERVISOR = (
-    (b"SUPERVISOR_ENABLED", b"1"),
-    (b"SUPERVISOR_PROCESS_NAME", b"web"),
-    (b"SUPERVISOR_GROUP_NAME", b"web"),
-    (b"INITPY_PROCESS", b"web"),
-)
-
 
 def test_a_command_is_all_that_a_program_needs() -> None:
     assert plan_of(WEB) == Plan(
@@ -47,7 +40,7 @@ def test_a_command_is_all_that_a_program_needs() -> None:
                 program="web",
                 argv=(b"/bin/web",),
                 paths=(b"/bin/web",),
-                environment=SUPERVISOR,
+                environment=(),
                 directory=b"",
                 uid=-1,
                 gid=-1,
@@ -459,21 +452,12 @@ def test_where_a_command_is_looked_for(
     ],
 )
 def test_values_of_the_environment(item: str, value: bytes) -> None:
-    assert web(f"environment = {{ A = {item} }}").environment == (*SUPERVISOR, (b"A", value))
+    assert web(f"environment = {{ A = {item} }}").environment == ((b"A", value),)
 
 
 def test_the_environment_may_be_a_section_and_its_names_anything_but_equals() -> None:
     spec = web('[program.web.environment]\n"A.b" = "dotted"\n"x y" = "1"')
-    assert spec.environment[4:] == ((b"A.b", b"dotted"), (b"x y", b"1"))
-
-
-def test_the_program_s_environment_goes_over_ours() -> None:
-    spec = web('environment = { SUPERVISOR_ENABLED = "no", Z = "1" }')
-    assert spec.environment == (
-        (b"SUPERVISOR_ENABLED", b"no"),
-        *SUPERVISOR[1:],
-        (b"Z", b"1"),
-    )
+    assert spec.environment == ((b"A.b", b"dotted"), (b"x y", b"1"))
 
 
 def test_the_environment_s_values_see_the_outer_one_but_not_each_other() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from initpy.core import process as machine
-from initpy.core.messages import Log, Notice, SetTimer
-from initpy.core.process import Process
+from initpy.core.door import Process
+from initpy.core.messages import Kill, KillGroup, Log, Notice, SetTimer
 from initpy.core.states import STATE_NAMES, ExitStatus
 from initpy.plan import SHUTDOWN, Plan, ProcessSpec, SignalRule
 
@@ -60,6 +60,15 @@ def only(kinds: type[T] | tuple[type[T], ...], effects: Iterable[object]) -> lis
 def without_timers(effects: Iterable[Value]) -> list[Value]:
     """What is done, apart from timers, notices and the log."""
     return [effect for effect in effects if not isinstance(effect, SetTimer | Notice | Log)]
+
+
+def sent(effects: Iterable[Value]) -> list[tuple[str, int]]:
+    """The signals to living instances, by key; without the CONT that goes with them."""
+    found = []
+    for effect in effects:
+        if isinstance(effect, Kill | KillGroup) and effect.signum != CONT:
+            found.append((effect.key, effect.signum))
+    return found
 
 
 def moves(effects: Iterable[Value]) -> list[tuple[str, str]]:

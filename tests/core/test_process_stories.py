@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from initpy.core.door import Process
 from initpy.core.messages import (
     INFO,
     WARN,
+    EndSurvivors,
     ExecFailed,
     Executed,
     Exited,
     GiveUp,
-    GroupGone,
     Kill,
     KillFailed,
     KillGroup,
     Log,
     Notice,
+    RecordTree,
     Refuse,
     SetTimer,
     Signal,
@@ -27,13 +27,16 @@ from initpy.core.messages import (
     SpawnFailed,
     Start,
     Stop,
+    SurvivorsFound,
+    SurvivorsGone,
     TimerFired,
+    TreeRecorded,
 )
-from initpy.core.process import Process, step
+from initpy.core.process import step
 from initpy.core.states import ExitStatus, State, Wanted
-from initpy.core.values import Value
-from initpy.core.words import line_for
+from initpy.core.values import replace
 from initpy.plan import ALWAYS, NEVER, UNEXPECTED
+from tests.core.lives import PID, crash, ends, starting, stop, timer, up, words
 from tests.core.specs import (
     CONT,
     KILL,
@@ -49,56 +52,6 @@ from tests.core.specs import (
     spec,
     without_timers,
 )
-
-PID = 8
-
-
-def up(**options: Any) -> Process:
-    """web, RUNNING as pid 8 since 1.0 (or startsecs)."""
-    process = starting(**options)
-    if process.state == State.STARTING:
-        process, _ = step(process, timer(process), process.spec.startsecs)
-    assert (process.state, process.pid) == (State.RUNNING, PID)
-    return process
-
-
-def starting(**options: Any) -> Process:
-    """web, started at 0 as pid 8."""
-    return run(
-        Process(spec(**options)),
-        (0.0, Start("web")),
-        (0.0, Spawned("web", PID)),
-        (0.0, Executed("web", PID)),
-    )[0]
-
-
-def timer(process: Process) -> TimerFired:
-    return TimerFired("web", process.epoch)
-
-
-def gone(process: Process) -> GroupGone:
-    return GroupGone("web", process.group)
-
-
-def ends(process: Process, now: float, status: ExitStatus) -> tuple[Process, list[Value]]:
-    """Its instance ends and leaves nobody behind."""
-    process, effects = run(process, (now, Exited("web", process.pid, status)))
-    for ending in only(KillGroup, effects):
-        process, more = run(process, (now, GroupGone("web", ending.group)))
-        effects += more
-    return process, effects
-
-
-def words(effects: list[Value]) -> list[str]:
-    """The log, with the lines that changes of state are worth."""
-    said = []
-    for effect in effects:
-        if isinstance(effect, Notice) and (line := line_for(effect)):
-            said.append(line[1])
-        elif isinstance(effect, Log):
-            said.append(effect.text)
-    return said
-
 
 # ---------------------------------------------------------------- the way up
 
@@ -126,7 +79,7 @@ def test_a_spawn_is_told_with_its_pid() -> None:
 
 def test_who_stays_up_for_startsecs_is_running_and_its_failures_are_forgotten() -> None:
     process, _ = run(
-        Process(spec(), state=State.BACKOFF, wanted=Wanted.UP, failures=2, epoch=5),
+        Process(spec(), state=State.BACKOFF, wanted=Wanted.UP, failures=2, epoch=5, due_at=0.0),
         (0.0, TimerFired("web", 5)),
         (0.0, Spawned("web", PID)),
         (0.0, Executed("web", PID)),
@@ -189,7 +142,7 @@ def test_who_ends_before_startsecs_has_failed_whatever_its_exit_code(status: Exi
     assert process.spawnerr == "Exited too quickly (process log may have details)"
     assert moves(effects) == [("STARTING", "BACKOFF")]
     how = "terminated by SIGSEGV" if status.signal else f"exit status {status.code}"
-    assert words(effects) == [f"exited: web ({how}; not expected)"]
+    assert words(effects) == [f"exited: web ({how}; not expected), up for 0.5 s"]
     assert [notice.process.failures for notice in only(Notice, effects)] == [1]
 
 
@@ -214,7 +167,7 @@ def test_with_the_defaults_it_is_fatal_after_four_attempts_and_6_s() -> None:
         said += words(effects)
     assert attempts == [0.0, 1.0, 3.0, 6.0]
     assert said[-2:] == [
-        "exited: web (exit status 1; not expected)",
+        "exited: web (exit status 1; not expected), up for 0 s",
         "gave up: web entered FATAL state, too many start retries too quickly",
     ]
     assert (process.failures, process.wanted, process.due_at) == (0, Wanted.DOWN, None)
@@ -344,8 +297,12 @@ def test_autorestart(autorestart: int, status: ExitStatus, again: bool) -> None:
     ("status", "line", "spawnerr"),
     [
         (exited(0), "exited: web (exit status 0; expected)", ""),
-        (exited(3), "exited: web (exit status 3; not expected)", "Bad exit code 3"),
-        (killed(9), "exited: web (terminated by SIGKILL; not expected)", "Bad exit code -1"),
+        (exited(3), "exited: web (exit status 3; not expected), up for 5 s", "Bad exit code 3"),
+        (
+            killed(9),
+            "exited: web (terminated by SIGKILL; not expected), up for 5 s",
+            "Bad exit code -1",
+        ),
     ],
 )
 def test_an_exit_is_told_as_expected_or_not(status: ExitStatus, line: str, spawnerr: str) -> None:
@@ -357,7 +314,7 @@ def test_an_exit_is_told_as_expected_or_not(status: ExitStatus, line: str, spawn
 def test_a_death_by_signal_is_never_expected_whatever_exitcodes_says() -> None:
     process, effects = ends(up(autorestart=UNEXPECTED, exitcodes=(0, 9, 137)), 5.0, killed(9))
     assert process.state == State.STARTING
-    assert words(effects)[0] == "exited: web (terminated by SIGKILL; not expected)"
+    assert words(effects)[0] == ("exited: web (terminated by SIGKILL; not expected), up for 5 s")
 
 
 def test_restarts_after_running_have_no_delay_and_no_cap() -> None:
@@ -373,7 +330,7 @@ def test_restarts_after_running_have_no_delay_and_no_cap() -> None:
 
 
 def test_a_stop_sends_the_stop_signal_to_the_leader_and_wakes_it() -> None:
-    process, effects = step(up(stopsignal=QUIT, stopwaitsecs=4.0), Stop("web"), 10.0)
+    process, effects = step(up(stopsignal=QUIT, stopwaitsecs=4.0), Stop("web", for_good=True), 10.0)
     assert effects == (
         Notice(process, State.RUNNING),
         SetTimer("web", 14.0, process.epoch),
@@ -383,16 +340,47 @@ def test_a_stop_sends_the_stop_signal_to_the_leader_and_wakes_it() -> None:
     assert (process.state, process.wanted) == (State.STOPPING, Wanted.DOWN)
 
 
+def test_before_it_what_descends_from_the_instance_is_recorded() -> None:
+    process, effects = step(up(), Stop("web"), 10.0)
+    assert effects == (
+        Notice(process, State.RUNNING),
+        SetTimer("web", 11.0, process.epoch),
+        RecordTree("web", PID),
+    )
+    process, effects = step(process, TreeRecorded("web", PID), 10.25)
+    assert effects == (
+        SetTimer("web", 20.25, process.epoch),
+        Kill("web", PID, TERM),
+        Kill("web", PID, CONT),
+    )
+
+
+def test_a_helper_that_does_not_answer_holds_no_stop_up_for_more_than_a_second() -> None:
+    process, _ = run(up(), (10.0, Stop("web")))
+    process, effects = run(process, (11.0, timer(process)))
+    assert without_timers(effects) == [Kill("web", PID, TERM), Kill("web", PID, CONT)]
+    assert process.due_at == 21.0
+    assert run(process, (11.5, TreeRecorded("web", PID))) == (process, [])
+
+
+def test_who_dies_while_that_is_recorded_is_stopped() -> None:
+    process, _ = run(up(), (10.0, Stop("web")))
+    process, effects = ends(process, 10.2, killed(11))
+    assert moves(effects) == [("STOPPING", "STOPPED")]
+    assert run(process, (10.3, TreeRecorded("web", PID))) == (process, [])
+
+
 def test_stopasgroup_sends_it_to_the_group() -> None:
-    _, effects = run(up(stopasgroup=True), (10.0, Stop("web")))
+    _, effects = stop(up(stopasgroup=True), 10.0)
     assert without_timers(effects) == [
+        RecordTree("web", PID),
         KillGroup("web", PID, TERM),
         KillGroup("web", PID, CONT),
     ]
 
 
 def test_who_obeys_is_stopped_with_its_status() -> None:
-    process, _ = run(up(), (10.0, Stop("web")))
+    process, _ = stop(up(), 10.0)
     process, effects = ends(process, 10.5, exited(0))
     assert moves(effects) == [("STOPPING", "STOPPED")]
     assert words(effects) == ["stopped: web (exit status 0)"]
@@ -400,14 +388,14 @@ def test_who_obeys_is_stopped_with_its_status() -> None:
 
 
 def test_a_stopped_process_is_not_restarted_whatever_autorestart_says() -> None:
-    process, _ = run(up(autorestart=ALWAYS), (10.0, Stop("web")))
+    process, _ = stop(up(autorestart=ALWAYS), 10.0)
     process, effects = ends(process, 10.5, killed(TERM))
     assert words(effects) == ["stopped: web (terminated by SIGTERM)"]
     assert not only(Spawn, effects)
 
 
 def test_who_is_deaf_gets_sigkill_after_stopwaitsecs_again_and_again() -> None:
-    process, _ = run(up(stopwaitsecs=2.0), (10.0, Stop("web")))
+    process, _ = stop(up(stopwaitsecs=2.0), 10.0)
     for now in (12.0, 13.0, 14.0):
         assert process.due_at == now
         process, effects = run(process, (now, timer(process)))
@@ -419,13 +407,13 @@ def test_who_is_deaf_gets_sigkill_after_stopwaitsecs_again_and_again() -> None:
 
 
 def test_without_killasgroup_sigkill_is_for_the_leader() -> None:
-    process, _ = run(up(stopwaitsecs=2.0, killasgroup=False), (10.0, Stop("web")))
+    process, _ = stop(up(stopwaitsecs=2.0, killasgroup=False), 10.0)
     _, effects = run(process, (12.0, timer(process)))
     assert without_timers(effects) == [Kill("web", PID, KILL)]
 
 
 def test_stopwaitsecs_0_is_sigkill_at_the_next_turn() -> None:
-    process, effects = run(up(stopwaitsecs=0.0), (10.0, Stop("web")))
+    process, effects = stop(up(stopwaitsecs=0.0), 10.0)
     assert process.due_at == 10.0
     _, effects = run(process, (10.0, timer(process)))
     assert KillGroup("web", PID, KILL) in effects
@@ -435,12 +423,12 @@ def test_stopwaitsecs_0_is_sigkill_at_the_next_turn() -> None:
 def test_a_stop_within_less_than_stopwaitsecs_is_shorter(
     within_s: float | None, due_at: float
 ) -> None:
-    process, _ = run(up(stopwaitsecs=10.0), (10.0, Stop("web", within_s=within_s)))
+    process, _ = stop(up(stopwaitsecs=10.0), 10.0, within_s=within_s)
     assert process.due_at == due_at
 
 
 def test_a_second_stop_is_refused_but_may_cut_the_time_short() -> None:
-    process, _ = run(up(stopwaitsecs=10.0), (10.0, Stop("web")))
+    process, _ = stop(up(stopwaitsecs=10.0), 10.0)
     same, effects = run(process, (11.0, Stop("web")))
     assert effects == [Refuse(Stop("web"), "NOT_RUNNING")]
     assert same == process
@@ -450,7 +438,7 @@ def test_a_second_stop_is_refused_but_may_cut_the_time_short() -> None:
 
 
 def test_a_stop_that_has_more_time_does_not_lengthen_the_one_under_way() -> None:
-    process, _ = run(up(stopwaitsecs=2.0), (10.0, Stop("web")))
+    process, _ = stop(up(stopwaitsecs=2.0), 10.0)
     process, _ = run(process, (11.0, Stop("web", within_s=5.0, for_good=True)))
     assert process.due_at == 12.0
 
@@ -513,11 +501,10 @@ def test_a_stop_that_overtakes_the_fork_reaches_the_instance_all_the_same() -> N
     process, effects = run(Process(spec()), (0.0, Start("web")), (0.0, Stop("web")))
     assert not only((Kill, KillGroup), effects)
     process, effects = run(process, (0.0, Spawned("web", PID)))
-    assert effects == [
-        Log(INFO, "spawned: 'web' with pid 8"),
-        Kill("web", PID, TERM),
-        Kill("web", PID, CONT),
-    ]
+    assert without_timers(effects) == [RecordTree("web", PID)]
+    assert lines(effects) == ["spawned: 'web' with pid 8"]
+    process, effects = run(process, (0.0, TreeRecorded("web", PID)))
+    assert without_timers(effects) == [Kill("web", PID, TERM), Kill("web", PID, CONT)]
     process, effects = ends(process, 0.1, exited(0))
     assert moves(effects) == [("STOPPING", "STOPPED")]
 
@@ -530,21 +517,17 @@ def test_a_stop_that_overtakes_a_fork_that_fails_is_done() -> None:
     assert process.due_at is None
 
 
-# ---------------------------------------------------------------- survivors of the group
-
-
-def crash(process: Process, now: float) -> tuple[Process, list[Value]]:
-    return run(process, (now, Exited("web", process.pid, killed(11))))
+# ---------------------------------------------------------------- survivors of a dead instance
 
 
 def test_survivors_of_a_crash_get_term_then_kill_and_then_it_starts() -> None:
     process, effects = crash(up(), 5.0)
     assert moves(effects) == [("RUNNING", "EXITED")]
-    assert without_timers(effects) == [KillGroup("web", PID, TERM)]
+    assert without_timers(effects) == [EndSurvivors("web", PID, TERM)]
     assert process.due_at == 7.0
     process, effects = run(process, (7.0, timer(process)))
-    assert without_timers(effects) == [KillGroup("web", PID, KILL)]
-    process, effects = run(process, (7.1, GroupGone("web", PID)))
+    assert without_timers(effects) == [EndSurvivors("web", PID, KILL)]
+    process, effects = run(process, (7.1, SurvivorsGone("web", PID)))
     assert without_timers(effects) == [Spawn("web")]
     assert (process.state, process.group) == (State.STARTING, 0)
 
@@ -552,7 +535,7 @@ def test_survivors_of_a_crash_get_term_then_kill_and_then_it_starts() -> None:
 def test_nothing_starts_while_survivors_live() -> None:
     process, effects = crash(up(), 5.0)
     assert not only(Spawn, effects)
-    process, effects = run(process, (6.9, GroupGone("web", PID)))
+    process, effects = run(process, (6.9, SurvivorsGone("web", PID)))
     assert without_timers(effects) == [Spawn("web")]
 
 
@@ -569,23 +552,45 @@ def test_survivors_that_outlive_sigkill_are_named_and_left() -> None:
     assert only(Log, effects) == [
         Log(
             WARN,
-            "web: process group 8 of its last instance does not die of SIGKILL, going on without"
+            "web: what its last instance (8) left behind does not die of SIGKILL, going on without"
             " waiting for it",
         )
     ]
     assert without_timers(effects) == [Spawn("web")]
 
 
-def test_survivors_that_may_not_be_signalled_are_no_reason_to_wait() -> None:
+def test_survivors_are_told_by_name_the_first_five_of_them() -> None:
     process, _ = crash(up(), 5.0)
-    process, effects = run(process, (5.0, KillFailed("web", PID, 1)))
-    assert without_timers(effects) == [Spawn("web")]
+    same, effects = run(process, (5.1, SurvivorsFound("web", PID, ((20, "worker"), (21, "sh")))))
+    assert same == process
+    assert only(Log, effects) == [Log(INFO, "ending what web left behind: worker (20), sh (21)")]
+    many = tuple([(pid, "worker") for pid in range(20, 27)])
+    _, effects = run(process, (5.1, SurvivorsFound("web", PID, many)))
+    assert words(effects) == [
+        "ending what web left behind: worker (20), worker (21), worker (22), worker (23),"
+        " worker (24) and 2 more"
+    ]
+
+
+def test_survivors_that_are_found_too_late_are_not_told() -> None:
+    process, _ = crash(up(), 5.0)
+    process, _ = run(process, (5.1, SurvivorsGone("web", PID)))
+    found = SurvivorsFound("web", PID, ((20, "worker"),))
+    assert run(process, (5.2, found)) == (process, [])
+    process, _ = run(process, (5.2, Spawned("web", 9)))
+    assert run(process, (5.2, found)) == (process, [])
+    assert run(process, (5.2, replace(found, group=9))) == (process, [])
+
+
+def test_a_refused_signal_to_one_that_is_dead_means_nothing() -> None:
+    process, _ = crash(up(), 5.0)
+    assert run(process, (5.0, KillFailed("web", PID, 1))) == (process, [])
 
 
 def test_survivors_of_a_failed_start_are_ended_during_the_delay_which_runs_anyway() -> None:
     process, effects = run(starting(), (0.5, Exited("web", PID, exited(1))))
-    assert without_timers(effects) == [KillGroup("web", PID, TERM)]
-    process, effects = run(process, (0.6, GroupGone("web", PID)))
+    assert without_timers(effects) == [EndSurvivors("web", PID, TERM)]
+    process, effects = run(process, (0.6, SurvivorsGone("web", PID)))
     assert effects == []
     assert process.due_at == 1.5
     process, effects = run(process, (1.5, timer(process)))
@@ -596,44 +601,44 @@ def test_survivors_that_outlast_the_delay_are_killed_before_the_next_try() -> No
     process, _ = run(starting(), (0.5, Exited("web", PID, exited(1))))
     process, effects = run(process, (1.5, timer(process)))
     assert process.state == State.BACKOFF
-    assert without_timers(effects) == [KillGroup("web", PID, KILL)]
-    process, effects = run(process, (1.6, GroupGone("web", PID)))
+    assert without_timers(effects) == [EndSurvivors("web", PID, KILL)]
+    process, effects = run(process, (1.6, SurvivorsGone("web", PID)))
     assert without_timers(effects) == [Spawn("web")]
 
 
 def test_survivors_at_a_stop_get_what_is_left_of_its_time() -> None:
-    process, _ = run(up(stopwaitsecs=4.0), (10.0, Stop("web")))
+    process, _ = stop(up(stopwaitsecs=4.0), 10.0)
     process, effects = run(process, (11.0, Exited("web", PID, exited(0))))
     assert process.state == State.STOPPING
-    assert without_timers(effects) == [KillGroup("web", PID, TERM)]
+    assert without_timers(effects) == [EndSurvivors("web", PID, TERM)]
     assert process.due_at == 14.0
     process, effects = run(process, (14.0, timer(process)))
-    assert without_timers(effects) == [KillGroup("web", PID, KILL)]
+    assert without_timers(effects) == [EndSurvivors("web", PID, KILL)]
     assert words(effects) == [
-        "killing what 'web' left behind (process group 8) with SIGKILL: it did not stop in time"
+        "killing what 'web' left behind with SIGKILL: it did not stop in time"
     ]
     assert process.due_at == 15.0
     still, effects = run(process, (15.0, timer(process)))
     assert moves(effects) == [("STOPPING", "STOPPED")]
     assert words(effects)[-1] == "stopped: web (exit status 0)"
     assert still.group == 0
-    process, effects = run(process, (14.2, GroupGone("web", PID)))
+    process, effects = run(process, (14.2, SurvivorsGone("web", PID)))
     assert moves(effects) == [("STOPPING", "STOPPED")]
 
 
 def test_survivors_of_a_killed_leader_get_kill_and_not_term() -> None:
-    process, _ = run(up(stopwaitsecs=1.0, killasgroup=False), (10.0, Stop("web")))
+    process, _ = stop(up(stopwaitsecs=1.0, killasgroup=False), 10.0)
     process, _ = run(process, (11.0, timer(process)))
     _, effects = run(process, (11.1, Exited("web", PID, killed(KILL))))
-    assert without_timers(effects) == [KillGroup("web", PID, KILL)]
+    assert without_timers(effects) == [EndSurvivors("web", PID, KILL)]
 
 
 def test_survivors_of_one_that_exited_for_good_are_ended_before_its_next_start() -> None:
     process, effects = run(up(autorestart=NEVER), (5.0, Exited("web", PID, exited(0))))
-    assert not only(KillGroup, effects)
+    assert not only(EndSurvivors, effects)
     process, effects = run(process, (60.0, Start("web")))
-    assert without_timers(effects) == [KillGroup("web", PID, TERM)]
-    process, effects = run(process, (60.0, GroupGone("web", PID)))
+    assert without_timers(effects) == [EndSurvivors("web", PID, TERM)]
+    process, effects = run(process, (60.0, SurvivorsGone("web", PID)))
     assert without_timers(effects) == [Spawn("web")]
 
 
@@ -648,8 +653,8 @@ def test_a_stop_between_two_instances_ends_the_survivors_and_stays_down() -> Non
     process, _ = crash(up(), 5.0)
     process, effects = run(process, (5.5, Stop("web", by_operator=True)))
     assert process.state == State.STOPPING
-    assert without_timers(effects) == [KillGroup("web", PID, TERM)]
-    process, effects = run(process, (5.6, GroupGone("web", PID)))
+    assert without_timers(effects) == [EndSurvivors("web", PID, TERM)]
+    process, effects = run(process, (5.6, SurvivorsGone("web", PID)))
     assert moves(effects) == [("STOPPING", "STOPPED")]
     assert process.by_operator
 
@@ -688,7 +693,7 @@ def test_survivors_of_an_unknown_child_are_ended_before_its_next_start() -> None
     process, _ = run(up(), (9.0, Stop("web")), (9.0, KillFailed("web", PID, 1)))
     process, _ = run(process, (20.0, Exited("web", PID, exited(0))))
     process, effects = run(process, (30.0, Start("web")))
-    assert without_timers(effects) == [KillGroup("web", PID, TERM)]
+    assert without_timers(effects) == [EndSurvivors("web", PID, TERM)]
 
 
 def test_who_is_given_up_is_fatal_with_the_reason_and_the_status_of_the_other() -> None:
@@ -701,7 +706,7 @@ def test_who_is_given_up_is_fatal_with_the_reason_and_the_status_of_the_other() 
 def test_who_is_fatal_starts_when_asked_with_its_failures_forgotten() -> None:
     process, _ = ends(starting(startretries=0), 0.1, exited(1))
     process, effects = run(process, (5.0, Start("web", by_operator=True)))
-    process, effects = run(process, (5.0, GroupGone("web", PID)))
+    process, effects = run(process, (5.0, SurvivorsGone("web", PID)))
     assert [notice.process.failures for notice in only(Notice, effects)] == [0]
     assert process.by_operator
 

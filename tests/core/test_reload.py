@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from initpy.core.messages import (
     CatchersFound,
+    EndSurvivors,
+    Exited,
     FindCatchers,
+    Kill,
+    KillFailed,
     PlanReady,
     PlanRefused,
     ReadPlan,
+    RecordTree,
+    Refuse,
+    RunStopCommand,
     SignalReceived,
     Spawn,
     Start,
     Stop,
+    SurvivorsGone,
+    TimerFired,
 )
 from initpy.core.states import State
 from initpy.core.supervisor import Phase
-from initpy.plan import RELOAD, SignalRule
-from tests.core.kernel import Fate, Kernel
+from initpy.plan import ALWAYS, NEVER, RELOAD, SignalRule
+from tests.core.kernel import DEAF, HANGS, Fate, Kernel
 from tests.core.profile import REPEATABLE
-from tests.core.specs import HUP, RULES, TERM, exited, only, plan, spec
+from tests.core.specs import CONT, HUP, INT, KILL, QUIT, RULES, TERM, exited, only, plan, sent, spec
 
 if TYPE_CHECKING:
     from initpy.core.values import Value
@@ -32,7 +42,7 @@ if TYPE_CHECKING:
 RELOADS = (*RULES, SignalRule(HUP, RELOAD))
 
 
-def up(key: str, version: int = 1, **options: object) -> ProcessSpec:
+def up(key: str, version: int = 1, **options: Any) -> ProcessSpec:
     return spec(key, startsecs=0, argv=(b"prog", b"%d" % version), **options)
 
 
@@ -224,6 +234,195 @@ def test_a_program_that_waits_and_is_not_to_be_autostarted_any_more_does_not_sta
     kernel.sleep(6.0)
     assert kernel.state("base") == State.RUNNING
     assert kernel.state("web") == State.STOPPED
+
+
+# ---------------------------------------------------------------- while a stop is under way
+
+
+def test_a_new_start_by_hand_is_what_the_reload_was_about_to_do() -> None:
+    """And a later reload finds it as it is, and changes it again."""
+    kernel = Kernel(plan(up("a"), up("side")), Fate(slow=True), Fate(), Fate())
+    pid = kernel.pid("a")
+    kernel.tell(PlanReady(plan(up("a", 2), up("side"))))
+    assert not only(Refuse, kernel.tell(Start("a", by_operator=True)))
+    kernel.let_go(pid)
+    kernel.settle()
+    assert kernel.state("a") == State.RUNNING
+    assert spawned(kernel.done).count("a") == 2
+    kernel.tell(PlanReady(plan(up("a", 3), up("side"))))
+    assert spawned(kernel.done).count("a") == 3
+    assert kernel.process("a").spec.argv == (b"prog", b"3")
+
+
+def test_what_a_reload_takes_away_cannot_be_started_any_more() -> None:
+    kernel = Kernel(plan(up("a"), up("side")), Fate(slow=True))
+    pid = kernel.pid("a")
+    kernel.tell(PlanReady(plan(up("side"))))
+    order = Start("a", by_operator=True)
+    assert kernel.tell(order) == [Refuse(order, "BAD_NAME")]
+    kernel.let_go(pid)
+    kernel.settle()
+    assert keys(kernel) == {"side"}
+
+
+def test_what_an_operator_stops_while_a_reload_restarts_it_stays_down() -> None:
+    kernel = Kernel(plan(up("a"), up("side")), Fate(slow=True), Fate())
+    pid = kernel.pid("a")
+    kernel.tell(PlanReady(plan(up("a", 2), up("side"))))
+    assert not only(Refuse, kernel.tell(Stop("a", by_operator=True)))
+    kernel.let_go(pid)
+    kernel.settle()
+    assert kernel.state("a") == State.STOPPED
+    kernel.dies("side", exited(0))
+    assert kernel.supervisor.phase == Phase.UP, "an operator holds it"
+    assert spawned(kernel.tell(Start("a"))) == ["a"]
+
+
+@pytest.mark.parametrize("second", ["a stop", "a start"])
+def test_the_last_of_an_operators_orders_during_a_restart_counts(second: str) -> None:
+    kernel = Kernel(plan(up("a"), up("side")), Fate(slow=True), Fate(), Fate())
+    pid = kernel.pid("a")
+    kernel.tell(PlanReady(plan(up("a", 2), up("side"))))
+    orders = [Stop("a", by_operator=True), Start("a", by_operator=True)]
+    for order in orders if second == "a start" else orders[::-1]:
+        assert not only(Refuse, kernel.tell(order))
+    kernel.let_go(pid)
+    kernel.settle()
+    assert kernel.state("a") == (State.RUNNING if second == "a start" else State.STOPPED)
+    kernel.tell(PlanReady(plan(up("a", 3), up("side"))))
+    assert kernel.process("a").spec.argv == (b"prog", b"3")
+    assert spawned(kernel.done).count("a") == (3 if second == "a start" else 1)
+
+
+def test_a_stop_under_way_goes_through_the_stages_that_it_began_with() -> None:
+    before = up("a", stopsteps=((TERM, 2.0), (INT, 1.0)))
+    kernel = Kernel(plan(before, up("side")), Fate(answer=None))
+    kernel.tell(Stop("a", by_operator=True))
+    kernel.tell(PlanReady(plan(up("a", stopsteps=((QUIT, 60.0),)), up("side"))))
+    kernel.sleep(2.0)
+    kernel.sleep(1.0)
+    assert sent(kernel.done) == [("a", TERM), ("a", INT), ("a", KILL)]
+    assert kernel.state("a") == State.STOPPED
+
+
+def test_a_stop_command_that_is_taken_away_is_not_run_any_more() -> None:
+    kernel = Kernel(plan(up("a", stop_command=(b"quit",)), up("side")), Fate(answer=None))
+    kernel.helpers_are_slow = True
+    kernel.tell(Stop("a", by_operator=True))
+    kernel.tell(PlanReady(plan(up("a"), up("side"))))
+    effects = kernel.a_helper_answers()
+    assert not only(RunStopCommand, effects)
+    assert only(Kill, effects) == [Kill("a", 8, TERM), Kill("a", 8, CONT)]
+
+
+def test_how_it_is_stopped_holds_at_once_for_the_restart_too() -> None:
+    kernel = Kernel(plan(up("a"), up("side")), Fate(answer=None))
+    effects = kernel.tell(PlanReady(plan(up("a", 2, stop_command=(b"quit",)), up("side"))))
+    assert only(RunStopCommand, effects) == [RunStopCommand("a", 8)]
+    assert kernel.state("a") == State.RUNNING
+    assert kernel.pid("a") != 8
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_what_is_taken_away_is_stopped_in_stages_and_what_comes_late_does_nothing(
+    slow: bool,
+) -> None:
+    kernel = Kernel(plan(up("a"), up("side")), Fate(answer=None, survivors=(DEAF,)), Fate())
+    kernel.helpers_are_slow = slow
+    kernel.tell(PlanReady(plan(up("side"))))
+    assert only(RecordTree, kernel.done) == [RecordTree("a", 8)]
+    while "a" in keys(kernel):
+        kernel.fire()
+    late = [*kernel.unanswered, Exited("a", 8, exited(0)), SurvivorsGone("a", 8)]
+    for fact in late:
+        before = kernel.supervisor
+        assert kernel.tell(fact) == []
+        assert kernel.supervisor == before
+
+
+def test_what_one_that_is_taken_away_had_left_behind_is_ended() -> None:
+    """It may have put itself in the background, and would be in the way of one that comes later."""
+    kernel = Kernel(
+        plan(up("a", autorestart=0, critical=False, stopwaitsecs=2.0), up("side")),
+        Fate(survivors=(DEAF,)),
+        Fate(),
+    )
+    kernel.dies("a", exited(1))
+    assert kernel.groups[8].members == [DEAF]
+    effects = kernel.tell(PlanReady(plan(up("side"))))
+    assert only(EndSurvivors, effects) == [EndSurvivors("a", 8, TERM)]
+    kernel.tell(PlanReady(plan(up("a"), up("side"))))
+    assert spawned(kernel.done) == ["a", "side"]
+    kernel.sleep(2.0)
+    assert only(EndSurvivors, kernel.done)[1:] == [EndSurvivors("a", 8, KILL)]
+    assert spawned(kernel.done) == ["a", "side", "a"]
+    assert kernel.state("a") == State.RUNNING
+
+
+def test_so_is_what_one_leaves_behind_that_could_not_be_signalled() -> None:
+    kernel = Kernel(plan(up("a"), up("side")), Fate(untouchable=True, survivors=(DEAF,)), Fate())
+    kernel.tell(PlanReady(plan(up("side"))), KillFailed("a", 8, 1))
+    assert kernel.state("a") == State.UNKNOWN
+    effects = kernel.dies("a", exited(0))
+    assert only(EndSurvivors, effects) == [EndSurvivors("a", 8, TERM)]
+    kernel.end_survivor(8)
+    kernel.settle()
+    assert keys(kernel) == {"side"}
+
+
+@pytest.mark.parametrize("autorestart", [NEVER, ALWAYS])
+def test_one_that_cannot_be_signalled_starts_as_it_is_now_or_goes_away_when_it_ends(
+    autorestart: int,
+) -> None:
+    old, new = [up("a", version, autorestart=autorestart) for version in (1, 2)]
+    kernel = Kernel(plan(old, up("side")), Fate(untouchable=True), Fate())
+    kernel.tell(KillFailed("a", 8, 1))
+    effects = kernel.tell(PlanReady(plan(new, up("side"))))
+    assert not only(Refuse, effects)
+    assert spawned(kernel.dies("a", exited(0))) == ["a"]
+    kernel.tell(KillFailed("a", 10, 1))
+    kernel.tell(PlanReady(plan(up("side"))))
+    assert spawned(kernel.dies("a", exited(0))) == []
+    assert keys(kernel) == {"side"}
+
+
+def test_a_timer_of_one_that_was_taken_away_means_nothing_to_one_that_comes_later() -> None:
+    kernel = Kernel(plan(up("a"), up("side")))
+    kernel.tell(Stop("a", by_operator=True))
+    old = kernel.process("a").epoch
+    kernel.tell(PlanReady(plan(up("side"))))
+    kernel.tell(PlanReady(plan(up("side"), spec("a", oneshot=True))))
+    assert kernel.process("a").epoch > old
+    for epoch in range(old + 1):
+        assert kernel.tell(TimerFired("a", epoch)) == []
+    kernel.sleep(60.0)
+    assert kernel.state("a") == State.STARTING
+
+
+def test_one_that_is_taken_away_and_has_left_nothing_is_gone_at_once() -> None:
+    kernel = Kernel(plan(up("a", autostart=False), up("side")))
+    assert not only(EndSurvivors, kernel.tell(PlanReady(plan(up("side")))))
+    assert keys(kernel) == {"side"}
+
+
+def test_a_restart_in_which_a_second_reload_comes_runs_the_last_plan() -> None:
+    """In each of its stages."""
+    options: dict[str, Any] = {"stop_command": (b"quit",), "stopsteps": ((TERM, 1.0), (INT, 1.0))}
+    for stage in range(4):
+        kernel = Kernel(
+            plan(up("a", **options), up("side")), Fate(answer=None, command=HANGS), Fate()
+        )
+        kernel.helpers_are_slow = True
+        kernel.tell(PlanReady(plan(up("a", 2, **options), up("side"))))
+        for _ in range(stage):
+            kernel.fire()
+        kernel.tell(PlanReady(plan(up("a", 3, **options), up("side"))))
+        while kernel.state("a") != State.RUNNING:
+            kernel.fire() if kernel.next_due_at() is not None else None
+            if kernel.unanswered:
+                kernel.a_helper_answers()
+        assert kernel.process("a").spec.argv == (b"prog", b"3")
+        assert spawned(kernel.done).count("a") == 2
 
 
 def test_the_same_signal_is_asked_about_once_at_a_time() -> None:

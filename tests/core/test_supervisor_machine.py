@@ -2,7 +2,8 @@
 
 What must hold after every single effect is checked by `Kernel` itself: at most one live pid for
 each process, no signal to a reaped pid, exactly one live timer for whoever waits, no spawn beside
-living survivors or while the container ends, the order of start and stop.
+living survivors or while the container ends, the order of start and stop, the stages of a stop, who
+may drain, how often it is restarted and after which delay.
 """
 
 from __future__ import annotations
@@ -10,26 +11,41 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import HealthCheck, settings
+
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from initpy.core.door import Process, is_waiting
 from initpy.core.messages import (
     Executed,
     Exited,
-    GroupGone,
     KillFailed,
     PlanReady,
     Signal,
     SignalReceived,
     Start,
     Stop,
+    StopCommandFailed,
+    SurvivorsFound,
+    SurvivorsGone,
     TimerFired,
+    TreeRecorded,
 )
-from initpy.core.process import Process
 from initpy.core.states import ExitStatus, State, Wanted
 from initpy.core.supervisor import Phase
-from initpy.plan import ALWAYS, NEVER, UNEXPECTED, Plan, SignalRule
-from tests.core.kernel import DEAF, HANGS, MEEK, UNDYING, Fate, Kernel, answer_catchers
+from initpy.core.values import Value, replace
+from initpy.plan import ALWAYS, NEVER, UNEXPECTED, Backoff, Plan, RestartLimit, SignalRule
+from tests.core.kernel import (
+    DEAF,
+    FAILS,
+    HANGS,
+    MEEK,
+    UNDYING,
+    WORKS,
+    Fate,
+    Kernel,
+    answer_catchers,
+)
 from tests.core.specs import HUP, INT, KILL, QUIT, TERM, USR1, exited, killed, plan, spec
 
 STATUSES = st.one_of(
@@ -46,7 +62,10 @@ FATES = st.builds(
     undying=st.sampled_from([False, False, False, True]),
     untouchable=st.sampled_from([False] * 5 + [True]),
     survivors=st.lists(st.sampled_from([MEEK, DEAF, UNDYING]), max_size=2).map(tuple),
+    command=st.sampled_from([WORKS, FAILS, HANGS]),
 )
+
+STEPS = st.tuples(st.sampled_from([TERM, INT, QUIT]), st.sampled_from([0.0, 0.5, 2.0, 60.0]))
 
 
 @st.composite
@@ -61,7 +80,15 @@ def plans(draw: st.DrawFn) -> Plan:
             startretries=draw(st.integers(0, 3)),
             autorestart=draw(st.sampled_from([NEVER, UNEXPECTED, ALWAYS])),
             exitcodes=draw(st.sampled_from([(0,), (0, 2), ()])),
-            stopwaitsecs=draw(st.sampled_from([0.0, 0.5, 2.0, 60.0])),
+            stopsteps=tuple(draw(st.lists(STEPS, min_size=1, max_size=3))),
+            stop_command=draw(st.sampled_from([(), (), (b"quit",)])),
+            stop_command_s=draw(st.sampled_from([0.0, 0.5, 3.0])),
+            drain_s=draw(st.sampled_from([0.0, 0.0, 0.5, 3.0])),
+            oneshot=draw(st.sampled_from([False, False, True])),
+            backoff=draw(st.sampled_from([None, Backoff(0.25, 3.0, 2.0, 0.5)])),
+            restart_limit=draw(
+                st.sampled_from([None, None, RestartLimit(1, 2.0), RestartLimit(2, 60.0)])
+            ),
             stopasgroup=draw(st.booleans()),
             killasgroup=draw(st.booleans()),
             critical=draw(st.sampled_from([True, False, False])),
@@ -84,12 +111,24 @@ class WholeLives(RuleBasedStateMachine):
         fates=st.lists(FATES, max_size=6),
         early=st.sampled_from([0] * 8 + [USR1, TERM]),
         patience_s=st.sampled_from([0.0, 0.6, 60.0]),
+        helpers_are_slow=st.booleans(),
+        draw=st.sampled_from([0.0, 0.5, 1.0]),
     )
-    def boot(self, plan: Plan, fates: list[Fate], early: int, patience_s: float) -> None:
+    def boot(
+        self,
+        plan: Plan,
+        fates: list[Fate],
+        early: int,
+        patience_s: float,
+        helpers_are_slow: bool,
+        draw: float,
+    ) -> None:
         self.plan = plan
         self.patience_s = patience_s
         self.keys = [process.key for process in plan.processes]
         self.kernel = Kernel(None, *fates)
+        self.kernel.helpers_are_slow = helpers_are_slow
+        self.kernel.draw = draw
         if early:
             self.kernel.tell(SignalReceived(early))
         self.kernel.tell(PlanReady(plan))
@@ -136,6 +175,14 @@ class WholeLives(RuleBasedStateMachine):
         self.kernel.end_survivor(data.draw(st.sampled_from(_crowded(self.kernel))))
         self.kernel.settle()
 
+    @precondition(lambda self: bool(self.kernel.unanswered))
+    @rule(data=st.data())
+    def a_helper_answers(self, data: st.DataObject) -> None:
+        """Any of those that are out."""
+        answers = self.kernel.unanswered
+        answer = data.draw(st.sampled_from(range(len(answers))))
+        self.post(answers.pop(answer), at_once=True)
+
     # ------------------------------------------------------------ time
 
     @rule(span_s=SPANS_S)
@@ -175,6 +222,27 @@ class WholeLives(RuleBasedStateMachine):
     def a_signal_comes(self, signum: int) -> None:
         self.post(SignalReceived(signum), at_once=True)
 
+    @precondition(lambda self: self.kernel.supervisor.phase == Phase.UP)
+    @rule(data=st.data(), anew=plans())
+    def a_new_plan_comes(self, data: st.DataObject, anew: Plan) -> None:
+        """Some of its programs are as they were, some are not, and some are others."""
+        olds = {spec.key: spec for spec in self.plan.processes}
+        keeps = set(data.draw(st.lists(st.sampled_from(sorted(olds)), unique=True)))
+        specs = tuple(
+            [
+                replace(olds[each.key], after=each.after) if each.key in keeps else each
+                for each in anew.processes
+            ]
+        )
+        changed = data.draw(st.lists(st.sampled_from([each.key for each in specs]), unique=True))
+        version = b"%d" % data.draw(st.integers(1, 3))
+        specs = tuple(
+            [replace(each, argv=(version,)) if each.key in changed else each for each in specs]
+        )
+        self.plan = replace(self.plan, processes=specs)
+        self.keys = [each.key for each in specs]
+        self.post(PlanReady(self.plan), at_once=True)
+
     @precondition(lambda self: self.kernel.questions)
     @rule(data=st.data())
     def the_catchers_are_found(self, data: st.DataObject) -> None:
@@ -189,12 +257,21 @@ class WholeLives(RuleBasedStateMachine):
     def old_news_of_the_dead(self, data: st.DataObject, status: ExitStatus) -> None:
         pid = data.draw(st.sampled_from(sorted(self.kernel.dead)))
         key = self.kernel.dead[pid]
-        facts = [Exited(key, pid, status), Executed(key, pid), KillFailed(key, pid, 1)]
+        facts: list[Value] = [
+            Exited(key, pid, status),
+            Executed(key, pid),
+            KillFailed(key, pid, 1),
+            TreeRecorded(key, pid),
+            StopCommandFailed(key, pid, "too late"),
+        ]
+        of_survivors: list[Value] = [SurvivorsFound(key, pid, ((20, "sh"),))]
         if not self.kernel.groups[pid].members:
-            facts.append(GroupGone(key, pid))
+            of_survivors.append(SurvivorsGone(key, pid))
         self.kernel.settle()
-        group = self.kernel.process(key).group
-        fact = data.draw(st.sampled_from([fact for fact in facts if group != pid] or facts[:2]))
+        process = self.kernel.supervisor.processes.get(key)
+        if process is None or process.group != pid:
+            facts += of_survivors
+        fact = data.draw(st.sampled_from(facts))
         before = self.kernel.supervisor
         self.post(fact, at_once=True)
         assert self.kernel.exit_code is not None or self.kernel.supervisor == before
@@ -227,7 +304,7 @@ class WholeLives(RuleBasedStateMachine):
         assert self.kernel.ending_since is not None
         took_s = self.kernel.exited_at - self.kernel.ending_since
         assert took_s <= self.plan.shutdown_timeout_s + 0.5 + 1e-6, f"the end took {took_s} s"
-        assert self.kernel.exit_code == self.kernel.code_due
+        assert self.kernel.exit_code == self.kernel.code_due, self.kernel.lines()[-12:]
 
     def time_passes_in_peace(self) -> None:
         """Nobody dies of itself and nobody asks for anything, until nobody waits."""
@@ -236,16 +313,25 @@ class WholeLives(RuleBasedStateMachine):
                 self.kernel.executes(pid)
             for pid in _slow(self.kernel):
                 self.kernel.let_go(pid)
+            for pid in _at_work(self.kernel):
+                self.kernel.end(pid, exited(0))
             self.kernel.settle()
+            while self.kernel.unanswered:
+                self.kernel.a_helper_answers()
             for process in self.kernel.supervisor.processes.values():
                 instance = self.kernel.instances.get(process.pid)
                 if process.killed and instance and _outlives_sigkill(instance.fate):
                     self.kernel.end(process.pid, killed(KILL))  # the kernel lets go at last
             self.kernel.settle()
-            if self.kernel.is_settled() or self.kernel.ending_since is not None:
+            if self.kernel.ending_since is not None:
                 return
-            self.kernel.fire()
-        raise AssertionError("it never comes to rest")
+            if self.kernel.is_settled():
+                if not (_hanging(self.kernel) or _at_work(self.kernel)):
+                    return
+            else:
+                self.kernel.fire()
+        restless = [each for each in self.kernel.supervisor.processes.values() if is_waiting(each)]
+        raise AssertionError(f"these never come to rest: {restless}")
 
     def everyone_is_where_his_options_say(self) -> None:
         supervisor = self.kernel.supervisor
@@ -255,6 +341,7 @@ class WholeLives(RuleBasedStateMachine):
             assert live == ([process.pid] if process.pid else [])
             if process.state == State.UNKNOWN:
                 continue
+            assert not process.spec.oneshot or process.wanted == Wanted.DOWN
             if process.wanted == Wanted.UP:
                 assert process.state == State.RUNNING
                 assert self.kernel.instances[process.pid].executed
@@ -283,6 +370,16 @@ def _hanging(kernel: Kernel) -> list[int]:
     return [pid for pid, instance in kernel.instances.items() if not instance.executed]
 
 
+def _at_work(kernel: Kernel) -> list[int]:
+    """Oneshots that have been executed, as long as nobody has told them to end."""
+    return [
+        process.pid
+        for process in kernel.supervisor.processes.values()
+        if process.spec.oneshot and process.state in (State.STARTING, State.UNKNOWN)
+        if process.pid in kernel.instances and kernel.instances[process.pid].executed
+    ]
+
+
 def _crowded(kernel: Kernel) -> list[int]:
     return [number for number, group in kernel.groups.items() if group.members]
 
@@ -290,16 +387,17 @@ def _crowded(kernel: Kernel) -> list[int]:
 def _has_come_up(process: Process) -> bool:
     if process.state == State.EXITED and process.status is not None:
         return process.status.signal is None and process.status.code in process.spec.exitcodes
-    return process.state == State.RUNNING
+    return process.state == State.RUNNING and not process.spec.oneshot
 
 
 TestWholeLives = WholeLives.TestCase
 TestWholeLives.settings = settings(
-    max_examples=100,
+    max_examples=150,
     stateful_step_count=40,
     derandomize=True,
     deadline=None,
     database=None,
     report_multiple_bugs=False,
+    phases=[Phase_.generate],
     suppress_health_check=list(HealthCheck),
 )

@@ -13,11 +13,11 @@ from initpy.core.messages import (
     WARN,
     CatchersFound,
     ChildrenGone,
+    EndSurvivors,
     Executed,
     Exit,
     Exited,
     FindCatchers,
-    GroupGone,
     Kill,
     KillGroup,
     KillRest,
@@ -32,6 +32,7 @@ from initpy.core.messages import (
     Spawned,
     Start,
     Stop,
+    SurvivorsGone,
     TimerFired,
 )
 from initpy.core.states import State
@@ -228,11 +229,11 @@ def test_the_log_of_a_short_life_is_supervisords() -> None:
         " (startsecs)",
         "success: web entered RUNNING state, process has stayed up for > than 1 seconds"
         " (startsecs)",
-        "exited: web (exit status 1; not expected)",
+        "exited: web (exit status 1; not expected), up for 1 s",
         "spawned: 'web' with pid 10",
-        "exited: web (exit status 1; not expected)",
+        "exited: web (exit status 1; not expected), up for 0.5 s",
         "spawned: 'web' with pid 11",
-        "exited: web (exit status 1; not expected)",
+        "exited: web (exit status 1; not expected), up for 0 s",
         "gave up: web entered FATAL state, too many start retries too quickly",
         "ending the container: 'web' entered FATAL state: Exited too quickly (process log may"
         " have details) (exit status 1)",
@@ -370,6 +371,21 @@ def test_when_nothing_is_left_it_ends_with_the_first_unexpected_code() -> None:
     kernel.dies("c", exited(0))
     assert kernel.exit_code == 4
     assert "'b' ended unexpectedly (exit status 4)" in kernel.lines()[-1]
+
+
+def test_what_ends_the_container_comes_before_that_nothing_is_left() -> None:
+    """The last to fail takes a critical program with it: that is the cause."""
+    kernel = Kernel(
+        plan(
+            quick("a", critical=False, autorestart=NEVER),
+            spec("db", critical=False, startretries=0),
+            spec("web", after=("db",)),
+        )
+    )
+    kernel.dies("a", exited(4))
+    kernel.dies("db", exited(5))
+    assert kernel.exit_code == 5
+    assert "'web' entered FATAL state: 'db', which it comes after" in kernel.lines()[-1]
 
 
 def test_one_that_lives_and_may_not_be_signalled_is_left_to_run() -> None:
@@ -732,7 +748,7 @@ def test_who_fails_to_start_while_another_tier_stops_is_given_up() -> None:
 def test_survivors_at_the_end_are_ended_within_the_same_deadline() -> None:
     kernel = Kernel(plan(quick("a")), Fate(survivors=(DEAF,)))
     effects = kernel.tell(SignalReceived(TERM))
-    assert KillGroup("a", 8, TERM) in effects
+    assert EndSurvivors("a", 8, TERM) in effects
     assert deadline_s(kernel, "a") == 8.5
     assert end_of(kernel) == 8.5
 
@@ -907,7 +923,7 @@ def test_a_chain_of_1000_goes_down_in_reverse_without_recursion() -> None:
     order = stopped(effects)
     for number, key in reversed(list(enumerate(keys))):
         supervisor, _ = drive(supervisor, Exited(key, 8 + number, exited(0)))
-        supervisor, effects = drive(supervisor, GroupGone(key, 8 + number))
+        supervisor, effects = drive(supervisor, SurvivorsGone(key, 8 + number))
         order += stopped(effects)
     assert order == keys[::-1]
     assert only(KillRest, effects) == [KillRest(TERM)]

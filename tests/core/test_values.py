@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from initpy.core.door import Process
 from initpy.core.messages import Exited, Start
-from initpy.core.process import Process
 from initpy.core.states import ExitStatus
 from initpy.core.supervisor import Supervisor
 from initpy.core.values import Value, fields_of, replace
@@ -107,7 +110,7 @@ def test_match_takes_it_apart() -> None:
 
 def test_a_default_is_a_default_of_the_value_and_not_of_the_class() -> None:
     assert Start("a").by_operator is False
-    assert "by_operator" in Start.__slots__  # type: ignore[attr-defined]
+    assert not isinstance(vars(Start)["by_operator"], bool)
     first, second = Supervisor(), Supervisor()
     assert first == second
     assert first.processes is second.processes  # shared: so nobody may change it in place
@@ -117,3 +120,17 @@ def test_what_the_core_knows_can_be_hashed() -> None:
     process = Process(spec("web"))
     assert hash(process) == hash(Process(spec("web")))
     assert hash(plan(spec("web"))) == hash(plan(spec("web")))
+
+
+@pytest.mark.parametrize("count", [19, 20, 21])
+def test_making_and_changing_values_keeps_no_memory(count: int) -> None:
+    body = {"__annotations__": {f"f{number}": "int" for number in range(count)}}
+    many: Any = type(Value).__new__(type(Value), "Many", (Value,), body)
+    value = many(*range(count))
+    assert len(fields_of(value)) == count
+    before = sys.getallocatedblocks()
+    for number in range(1000):
+        value = replace(value, f0=number, f1=-number)
+    assert sys.getallocatedblocks() - before < 100
+    assert value == many(999, -999, *range(2, count))
+    assert value != many(*range(count))

@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
+from initpy.core.door import Process
 from initpy.core.messages import INFO, WARN, Notice
-from initpy.core.process import Process
 from initpy.core.states import ExitStatus, State
 from initpy.core.words import (
     CONTAINER_STOPS,
@@ -89,7 +89,7 @@ STOPPING, UNKNOWN = State.STOPPING, State.UNKNOWN
             BACKOFF,
             exited(0),
             TOO_QUICKLY,
-            (WARN, "exited: web (exit status 0; not expected)"),
+            (WARN, "exited: web (exit status 0; not expected), up for 1.5 s"),
         ),
         (STARTING, BACKOFF, exited(126), "no fork", (WARN, "spawnerr: no fork (web)")),
         (RUNNING, State.EXITED, exited(0), "", (INFO, "exited: web (exit status 0; expected)")),
@@ -98,7 +98,7 @@ STOPPING, UNKNOWN = State.STOPPING, State.UNKNOWN
             State.EXITED,
             exited(1),
             "Bad exit code 1",
-            (WARN, "exited: web (exit status 1; not expected)"),
+            (WARN, "exited: web (exit status 1; not expected), up for 1.5 s"),
         ),
         (STOPPING, State.STOPPED, exited(0), "", (INFO, "stopped: web (exit status 0)")),
         (STOPPING, State.STOPPED, None, "", None),
@@ -145,5 +145,13 @@ STOPPING, UNKNOWN = State.STOPPING, State.UNKNOWN
 def test_the_line_that_a_change_of_state_is_worth(
     old: int, state: int, status: ExitStatus | None, spawnerr: str, line: tuple[str, str] | None
 ) -> None:
-    process = Process(spec(), state=state, status=status, spawnerr=spawnerr, pid=8)
+    process = Process(
+        spec(),
+        state=state,
+        executed=status != exited(126),
+        status=status,
+        spawnerr=spawnerr,
+        pid=8,
+        lasted_s=1.5,
+    )
     assert line_for(Notice(process, old)) == line

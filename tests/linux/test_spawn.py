@@ -12,6 +12,14 @@ import pytest
 
 from tests.support import REPO
 
+OURS = (
+    "INITPY_PROCESS=5",
+    "SUPERVISOR_ENABLED=1",
+    "SUPERVISOR_GROUP_NAME=group",
+    "SUPERVISOR_PROCESS_NAME=web",
+)
+"""What every program gets."""
+
 NOBODY = 54321
 """A user that no account has."""
 
@@ -26,13 +34,13 @@ mask = signals.block_all()
 inherited = signals.Signals(mask).inherited
 how, options, before = eval(sys.argv[1])
 exec(before)
-spec = ProcessSpec(key="web", name="web", group="web", program="web", **options)
+spec = ProcessSpec(key="web", name="web", group="group", program="web", **options)
 environment = dict(posix.environ)
 null = os.open("/dev/null", os.O_RDWR)
 if how == "spawn":
-    pid, fd = spawn.spawn(spec, environment, null, inherited)
+    pid, fd = spawn.spawn(spec, environment, null, inherited, 5)
 else:
-    pid, fd = spawn.spawn_stop_command(spec, environment, null, inherited, 4711)
+    pid, fd = spawn.spawn_stop_command(spec, environment, null, inherited, 5, 4711)
 _, status = os.waitpid(pid, 0)
 print("##", os.waitstatus_to_exitcode(status), os.read(fd, 4096).decode())
 assert environment == dict(posix.environ)
@@ -91,12 +99,26 @@ OWN: dict[str, Any] = {"environment": ((b"COLOUR", b"blue"), (b"KEPT", b"changed
 
 def test_the_environment_is_laid_over_the_one_of_pid_1() -> None:
     ran = run("/usr/bin/env", env={"KEPT": "kept", "LC_ALL": "C"}, **OWN)
-    assert sorted(says(ran).split()) == ["COLOUR=blue", "KEPT=changed", "LC_ALL=C"]
+    names = [*OURS, "COLOUR=blue", "KEPT=changed", "LC_ALL=C"]
+    assert sorted(says(ran).split()) == sorted(names)
+
+
+def test_the_programs_own_environment_goes_over_supervisords_variables() -> None:
+    ran = run("/usr/bin/env", environment=((b"SUPERVISOR_ENABLED", b"no"),))
+    assert "SUPERVISOR_ENABLED=no" in says(ran).split()
+
+
+def test_the_mark_is_in_the_limits_too_where_they_allow_it() -> None:
+    ran = run("/usr/bin/grep", "locks", "/proc/self/limits")
+    assert says(ran).split()[3:5] == ["5", "unlimited"]
+    tight = "resource.setrlimit(10, (3, 3))"
+    ran = run("/usr/bin/grep", "locks", "/proc/self/limits", before=tight)
+    assert says(ran).split()[3:5] == ["3", "3"]
 
 
 def test_a_clean_environment_has_its_own_variables_alone() -> None:
     ran = run("/usr/bin/env", env={"OTHER": "other"}, clean_environment=True, **OWN)
-    assert sorted(says(ran).split()) == ["COLOUR=blue", "KEPT=changed"]
+    assert sorted(says(ran).split()) == sorted([*OURS, "COLOUR=blue", "KEPT=changed"])
 
 
 def test_limits() -> None:
@@ -271,7 +293,8 @@ def test_a_stop_command_runs_in_the_circumstances_of_its_program() -> None:
 
 def test_a_stop_command_knows_the_pid_in_a_clean_environment_too() -> None:
     ran = run("/usr/bin/env", how="stop", env={"OTHER": "o"}, clean_environment=True, **OWN)
-    assert sorted(says(ran).split()) == ["COLOUR=blue", "KEPT=changed", "MAINPID=4711"]
+    names = [*OURS, "COLOUR=blue", "KEPT=changed", "MAINPID=4711"]
+    assert sorted(says(ran).split()) == sorted(names)
 
 
 def test_a_stop_command_that_is_not_there() -> None:
@@ -285,7 +308,7 @@ def test_a_stop_command_for_which_there_is_no_descriptor() -> None:
         "soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))\n"
         "web = ProcessSpec('web', 'web', 'web', 'web', (b'main',), ())\n"
-        "try: spawn.spawn_stop_command(web, {}, 0, inherited, 1)\n"
+        "try: spawn.spawn_stop_command(web, {}, 0, inherited, 5, 1)\n"
         "except spawn.SpawnError as exc: print(exc, flush=True)\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))"
     )

@@ -59,13 +59,17 @@ def test_who_catches_a_signal_is_read_from_proc() -> None:
     assert not proc.catches(child.pid, signal.SIGUSR1)
 
 
+def descendants_of(*ancestors: int) -> list[int]:
+    return proc.descendants(ancestors, proc.table())
+
+
 def test_descendants_are_found_at_any_depth() -> None:
     child = subprocess.Popen(["sh", "-c", "sh -c 'sleep 60 & wait' & wait"])
     try:
-        found = wait_for(lambda: len(proc.descendants(child.pid)) == 2)
+        found = wait_for(lambda: len(descendants_of(child.pid)) == 2)
         assert found
-        assert child.pid in proc.descendants(os.getpid())
-        for pid in proc.descendants(child.pid):
+        assert child.pid in descendants_of(os.getpid())
+        for pid in descendants_of(child.pid):
             os.kill(pid, signal.SIGKILL)
     finally:
         child.kill()

@@ -149,9 +149,9 @@ def run_with_helper(body: str) -> subprocess.Popen[str]:
     script = (
         f"import sys; sys.path.insert(0, {str(REPO)!r})\n"
         "from initpy.linux import signals; mask = signals.block_all()\n"
-        "import os; from initpy.pid1 import Pid1\n"
+        "import os; from initpy.early import Early; from initpy.pid1 import Pid1\n"
         f"def read_config(fd):\n    {body}\n    return 0\n"
-        "os._exit(Pid1(read_config, mask).run())\n"
+        "os._exit(Pid1(Early(read_config, mask)).run())\n"
     )
     command = [sys.executable, "-I", "-S", "-c", script]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

@@ -264,7 +264,7 @@ def test_nothing_is_started_any_more_during_the_stop(start_either: Start) -> Non
 
 
 def test_a_survivor_that_is_another_ones_child_holds_nothing_up(start_either: Start) -> None:
-    """Its parent has left the process group, and reaps it: PID 1 hears nothing of its death."""
+    """Its parent has left the session, and reaps it: PID 1 hears nothing of its death."""
     foster = (
         "import os, signal, time\n"
         "ready, go = os.pipe()\n"
@@ -273,10 +273,11 @@ def test_a_survivor_that_is_another_ones_child_holds_nothing_up(start_either: St
         "    if member == 0:\n"
         "        time.sleep(600)\n"
         "    os.setsid()\n"
+        "    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "    os.write(go, b'x')\n"
         "    os.waitpid(member, 0)\n"
         "    os.write(1, b'member gone\\n')\n"
-        "    time.sleep(600)\n"
+        "    os._exit(0)\n"
         "os.read(ready, 1)\n"
         "os.write(1, b'up\\n')\n"
         "signal.pause()\n"

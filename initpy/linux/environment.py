@@ -1,0 +1,34 @@
+"""The environment that PID 1 was given, and hands on."""
+
+from __future__ import annotations
+
+import posix
+
+from initpy.linux.children import has_own_proc
+
+_READ_BYTES = 65536
+"""More than 128 KiB at once, and glibc would from then on keep what is freed."""
+
+
+def given_environment() -> dict[bytes, bytes]:
+    """The environment as it was at exec.
+
+    Not as it is: where no locale is set, CPython itself sets LC_CTYPE (PEP 538), whatever its
+    options, and the programs were never given that. Without /proc, it is as it is.
+    """
+    if not has_own_proc():
+        return dict(posix.environ)
+    try:
+        fd = posix.open("/proc/self/environ", posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return dict(posix.environ)
+    parts = []
+    while part := posix.read(fd, _READ_BYTES):
+        parts.append(part)
+    posix.close(fd)
+    environment: dict[bytes, bytes] = {}
+    for entry in b"".join(parts).split(b"\0"):
+        name, is_one, value = entry.partition(b"=")
+        if is_one:
+            environment.setdefault(name, value)  # of two, getenv takes the first
+    return environment

@@ -1,0 +1,43 @@
+"""What the kernel counts of the container's memory."""
+
+from __future__ import annotations
+
+import posix
+
+_COUNTER = b"oom_kill "
+
+
+class OomKills:
+    """The memory cgroup's count of OOM kills, read from a file that is kept open."""
+
+    def __init__(self, path: bytes) -> None:
+        """`path` is the cgroup's memory.events (v2) or memory.oom_control (v1); empty: none."""
+        self._fd = _open(path) if path else None
+        self._seen = self._count()
+
+    def close(self) -> None:
+        if self._fd is not None:
+            posix.close(self._fd)
+            self._fd = None
+
+    def new(self) -> int:
+        """How many there were since the last call; 0 also where that cannot be known."""
+        count = self._count()
+        new, self._seen = count - self._seen, count
+        return max(new, 0)
+
+    def _count(self) -> int:
+        if self._fd is None:
+            return 0
+        try:
+            _, _, rest = posix.pread(self._fd, 4096, 0).partition(_COUNTER)
+            return int(rest.split(None, 1)[0])
+        except (OSError, ValueError, IndexError):
+            return 0
+
+
+def _open(path: bytes) -> int | None:
+    try:
+        return posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
+    except OSError:
+        return None

@@ -1,0 +1,265 @@
+"""Floor 2: what dead instances have left behind, until nothing is left of it.
+
+PID 1 hears of the death of every orphan, for it is their parent; but not whose orphan it was. So a
+helper looks (`linux.sweep`), signals what it finds, and says which these are. When the last of them
+has been buried, another look tells whether any were born meanwhile.
+
+No helper is needed in the usual case: where the process group is empty, and PID 1 has no child that
+it does not know, nothing can be left. (The orphan of a dead instance has become a child of PID 1,
+or descends from one that has.)
+"""
+
+from __future__ import annotations
+
+import errno
+import posix
+import time
+
+from initpy.core.door import SIGKILL
+from initpy.core.messages import SurvivorsFound, SurvivorsGone, TreeRecorded
+from initpy.linux import syscalls
+from initpy.linux.children import OwnChildren
+from initpy.wire import frame
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+    from typing import Any, Protocol
+
+    from initpy.core.states import ExitStatus
+    from initpy.core.values import Value
+    from initpy.linux import sweep
+    from initpy.linux.sweep import Found, Tree
+
+    class ForkHelper(Protocol):
+        def __call__(
+            self,
+            name: str,
+            body: Callable[[int], int],
+            on_value: Callable[[Any], None],
+            on_end: Callable[[ExitStatus], None],
+        ) -> None: ...
+
+
+FIRST_LOOK_S, LAST_LOOK_S = 0.05, 3.0
+"""Where something was found, it is looked for again after 50 ms, 100 ms, 200 ms … to 3.2 s: its
+last process may be the child of another, and PID 1 hears nothing of its death."""
+
+
+class _Case:
+    """A dead instance whose survivors are being ended."""
+
+    def __init__(self, key: str, group: int, signum: int) -> None:
+        self.key = key
+        self.group = group
+        self.signum = signum
+        self.known: set[int] = set()
+        """Found by the last look, and not buried since."""
+        self.told: set[int] = set()
+        """The core has been told of these."""
+        self.waited_s = FIRST_LOOK_S / 2
+        self.look_at: float | None = None
+
+
+class Sweeping:
+    """The cases, and the one helper that looks into them."""
+
+    def __init__(
+        self,
+        fork_helper: ForkHelper,
+        tell: Callable[[Value], None],
+        is_leader_of: Callable[[int], str | None],
+        known_children: Callable[[], Collection[int]],
+        only_below: int,
+    ) -> None:
+        """`tell` takes facts; `is_leader_of` says whose living instance a pid is; `known_children`
+        are the living programs, and the helpers. `only_below`: see `sweep`."""
+        self._fork_helper = fork_helper
+        self._tell = tell
+        self._is_leader_of = is_leader_of
+        self._known_children = known_children
+        self._only_below = only_below
+        self._children = OwnChildren()
+        self._cases: dict[str, _Case] = {}
+        self._to_look: dict[str, None] = {}
+        """Keys of the cases that the next look is for."""
+        self._looking: dict[str, None] = {}
+        """Keys of those that the helper is looking into."""
+        self._buried: set[int] = set()
+        """Orphans that have died while it does."""
+        self._marks_of: dict[str, int] = {}
+        self._first_mark = int.from_bytes(posix.urandom(3), "big") << 32
+        """Not another initpy's, whose containers may run in this one."""
+        self._trees: dict[str, tuple[int, Tree]] = {}
+        """Of each process, the last that was recorded, and of which instance."""
+
+    def mark_of(self, key: str) -> int:
+        """The number that marks all instances of a process, and what they leave behind."""
+        return self._marks_of.setdefault(key, self._first_mark + len(self._marks_of) + 1)
+
+    # ------------------------------------------------------------ effects
+
+    def end(self, key: str, group: int, signum: int) -> None:
+        """Signal the survivors of an instance that was `group`, and tell when they are gone."""
+        case = self._cases.get(key)
+        if case is None or (case.group, case.signum) != (group, signum):
+            told = case.told if case is not None and case.group == group else set()
+            case = self._cases[key] = _Case(key, group, signum)
+            case.told = told
+        if signum == SIGKILL and self._has_group(case):
+            syscalls.kill_group(group, signum)  # they have been named, and had their time
+        self._look_if_needed(case)
+
+    def forget(self, key: str) -> None:
+        """The process has another instance: what the last one left is left for good."""
+        self._cases.pop(key, None)
+        self._trees.pop(key, None)
+
+    def record_tree(self, key: str, pid: int) -> None:
+        """Note what descends from a living instance, by which it is known later."""
+
+        def look(fd: int) -> int:
+            from initpy.linux import sweep  # noqa: PLC0415 - in the helper only
+
+            _write(fd, sweep.record_tree(pid))
+            return 0
+
+        def on_value(tree: Tree) -> None:
+            self._trees[key] = (pid, tree)
+
+        try:
+            self._fork_helper("sweep", look, on_value, lambda _: self._tell(TreeRecorded(key, pid)))
+        except OSError:  # then its other marks have to do
+            self._tell(TreeRecorded(key, pid))
+
+    # ------------------------------------------------------------ facts
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it wants to be told of every orphan's death."""
+        return bool(self._cases)
+
+    def bury(self, pid: int) -> None:
+        """A child that is no program and no helper has been reaped."""
+        if self._looking:
+            self._buried.add(pid)
+        for case in list(self._cases.values()):
+            if pid in case.known:
+                case.known.discard(pid)
+                if not case.known:
+                    self._look_if_needed(case)
+
+    def next_look_at(self) -> float | None:
+        """When to call `look_again`."""
+        return min(self._look_times(), default=None)
+
+    def look_again(self, now: float) -> None:
+        """Look into the cases whose time has come."""
+        for case in list(self._cases.values()):
+            if case.look_at is not None and case.look_at <= now:
+                case.look_at = None
+                self._look_if_needed(case)
+
+    def _look_times(self) -> Iterator[float]:
+        return (case.look_at for case in self._cases.values() if case.look_at is not None)
+
+    # ------------------------------------------------------------ looking
+
+    def _has_group(self, case: _Case) -> bool:
+        """Whether the instance's number is still its own, and no other program's."""
+        return self._is_leader_of(case.group) is None
+
+    def _may_be_left(self, case: _Case) -> bool:
+        """False only where nothing can be left."""
+        if self._has_group(case) and syscalls.kill_group(case.group, 0) != errno.ESRCH:
+            return True
+        return self._children.are_more_than(len(self._known_children()))
+
+    def _look_if_needed(self, case: _Case) -> None:
+        if self._may_be_left(case):
+            self._look(case)
+        else:
+            self._close(case)
+
+    def _look(self, case: _Case) -> None:
+        self._to_look[case.key] = None
+        if not self._looking:
+            self._start_look()
+
+    def _start_look(self) -> None:
+        """One helper for all the cases that wait."""
+        cases = [self._cases[key] for key in self._to_look if key in self._cases]
+        self._to_look.clear()
+        if not cases:
+            return
+        marks = [self._marks(case) for case in cases]
+        leaders = tuple(self._known_children())
+        only_below = self._only_below
+
+        def look(fd: int) -> int:
+            from initpy.linux import sweep  # noqa: PLC0415 - in the helper only
+
+            _write(fd, sweep.sweep(marks, leaders, only_below))
+            return 0
+
+        self._looking = dict.fromkeys([case.key for case in cases])
+        self._buried.clear()
+        try:
+            self._fork_helper("sweep", look, self._take_answer, lambda _: self._end_look())
+        except OSError:
+            self._end_look()
+
+    def _marks(self, case: _Case) -> sweep.Case:
+        recorded, tree = self._trees.get(case.key, (0, ()))
+        group = case.group if self._has_group(case) else 0
+        tree = tree if recorded == case.group else ()
+        return case.key, self.mark_of(case.key), group, case.signum, tree
+
+    def _take_answer(self, answer: tuple[tuple[str, Found], ...]) -> None:
+        for key, found in answer:
+            case = self._cases.get(key)
+            if case is not None and key in self._looking:
+                del self._looking[key]
+                self._take_found(case, found)
+
+    def _take_found(self, case: _Case, found: Found) -> None:
+        case.known = {pid for pid, _ in found} - self._buried
+        new = tuple([(pid, name) for pid, name in found if pid not in case.told])
+        if new:
+            case.told |= {pid for pid, _ in new}
+            self._tell(SurvivorsFound(case.key, case.group, new))
+        if case.signum == 0:
+            del self._cases[case.key]  # it was only to be looked for
+        elif not found:
+            self._close(case)
+        elif not case.known:
+            self._to_look[case.key] = None  # all have died, and may have had children
+        else:
+            self._look_later(case)
+
+    def _end_look(self) -> None:
+        """The helper has ended; where it did not answer, the process group is all we know."""
+        unanswered, self._looking = self._looking, {}
+        for case in [self._cases[key] for key in unanswered if key in self._cases]:
+            if self._has_group(case):
+                syscalls.kill_group(case.group, case.signum)
+            self._look_later(case)
+        if self._to_look:
+            self._start_look()
+
+    def _look_later(self, case: _Case) -> None:
+        if case.waited_s < LAST_LOOK_S:
+            case.waited_s *= 2
+            case.look_at = time.monotonic() + case.waited_s
+
+    def _close(self, case: _Case) -> None:
+        """Nothing is left."""
+        del self._cases[case.key]
+        self._trees.pop(case.key, None)
+        self._tell(SurvivorsGone(case.key, case.group))
+
+
+def _write(fd: int, answer: object) -> None:
+    message = frame(answer)
+    while message:
+        message = message[posix.write(fd, message) :]
