@@ -156,7 +156,6 @@ class Pid1:
             self._facts.append,
             self._keys.get,
             lambda: (*self._keys, *self._helpers),
-            only_below=0 if self._is_first else posix.getpid(),
         )
         self._oom_kills = OomKills(b"")
         if not self._is_first:
@@ -488,7 +487,7 @@ class Pid1:
             self._facts.append(SpawnFailed(key, spec.unspawnable))
             return
         try:
-            mark = self._sweeping.mark_of(key)
+            mark = self._sweeping.next_mark(key)
             pid, fd = spawn(spec, self._environment, self._stdin_fd, self._signals.inherited, mark)
         except SpawnError as exc:
             self._facts.append(SpawnFailed(key, str(exc)))
@@ -563,7 +562,7 @@ class Pid1:
         def kill_descendants(_fd: int) -> int:
             from initpy.linux import proc  # noqa: PLC0415 - in the helper only
 
-            for pid in proc.descendants([parent], proc.table()):
+            for pid in proc.below(parent):
                 if pid != posix.getpid():
                     syscalls.kill(pid, signum)
                     syscalls.kill(pid, SIGCONT)

@@ -46,6 +46,14 @@ FIRST_LOOK_S, LAST_LOOK_S = 0.05, 3.0
 last process may be the child of another, and PID 1 hears nothing of its death."""
 
 
+KEY_BITS, SPAWN_BITS = 18, 24
+"""A mark has the number of its process and that of the spawn in it, and above them what is drawn at
+random: it stays below 2**62."""
+
+MAX_SPAWNS = 2**SPAWN_BITS - 2
+"""After which the spawns of a process are counted anew."""
+
+
 class _Case:
     """A dead instance whose survivors are being ended."""
 
@@ -70,15 +78,13 @@ class Sweeping:
         tell: Callable[[Value], None],
         is_leader_of: Callable[[int], str | None],
         known_children: Callable[[], Collection[int]],
-        only_below: int,
     ) -> None:
         """`tell` takes facts; `is_leader_of` says whose living instance a pid is; `known_children`
-        are the living programs, and the helpers. `only_below`: see `sweep`."""
+        are the living programs, and the helpers."""
         self._fork_helper = fork_helper
         self._tell = tell
         self._is_leader_of = is_leader_of
         self._known_children = known_children
-        self._only_below = only_below
         self._children = OwnChildren()
         self._cases: dict[str, _Case] = {}
         self._to_look: dict[str, None] = {}
@@ -87,15 +93,25 @@ class Sweeping:
         """Keys of those that the helper is looking into."""
         self._buried: set[int] = set()
         """Orphans that have died while it does."""
-        self._marks_of: dict[str, int] = {}
-        self._first_mark = int.from_bytes(posix.urandom(3), "big") << 32
+        self._first_mark = int.from_bytes(posix.urandom(2), "big") << KEY_BITS + SPAWN_BITS
         """Not another initpy's, whose containers may run in this one."""
+        self._marks_of: dict[str, tuple[int, int]] = {}
+        """Of each process, the marks of its first and of its latest instance."""
         self._trees: dict[str, tuple[int, Tree]] = {}
         """Of each process, the last that was recorded, and of which instance."""
 
+    def next_mark(self, key: str) -> int:
+        """The number that marks the next instance of a process, and what it will leave behind."""
+        first, latest = self._marks_of.get(key, (0, 0))
+        if not first or latest == first + MAX_SPAWNS:
+            first = self._first_mark + (len(self._marks_of) << SPAWN_BITS) + 1
+            latest = first - 1
+        self._marks_of[key] = (first, latest + 1)
+        return latest + 1
+
     def mark_of(self, key: str) -> int:
-        """The number that marks all instances of a process, and what they leave behind."""
-        return self._marks_of.setdefault(key, self._first_mark + len(self._marks_of) + 1)
+        """The number that marks the latest instance."""
+        return self._marks_of[key][1]
 
     # ------------------------------------------------------------ effects
 
@@ -194,12 +210,11 @@ class Sweeping:
             return
         marks = [self._marks(case) for case in cases]
         leaders = tuple(self._known_children())
-        only_below = self._only_below
 
         def look(fd: int) -> int:
             from initpy.linux import sweep  # noqa: PLC0415 - in the helper only
 
-            _write(fd, sweep.sweep(marks, leaders, only_below))
+            _write(fd, sweep.sweep(marks, leaders))
             return 0
 
         self._looking = dict.fromkeys([case.key for case in cases])
@@ -210,10 +225,11 @@ class Sweeping:
             self._end_look()
 
     def _marks(self, case: _Case) -> sweep.Case:
+        # An instance that is spawned while the helper looks has a mark beyond these.
         recorded, tree = self._trees.get(case.key, (0, ()))
         group = case.group if self._has_group(case) else 0
         tree = tree if recorded == case.group else ()
-        return case.key, self.mark_of(case.key), group, case.signum, tree
+        return case.key, self._marks_of[case.key], group, case.signum, tree
 
     def _take_answer(self, answer: tuple[tuple[str, Found], ...]) -> None:
         for key, found in answer:

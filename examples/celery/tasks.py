@@ -1,16 +1,17 @@
-"""Two tasks, a schedule for one of them, and a queue that needs no server."""
+"""Two tasks, and a schedule for one of them."""
 
 from __future__ import annotations
 
 import time
 
+import folder
 from celery import Celery
 from celery.utils.log import get_task_logger
 
 QUEUE = "/queue"
 
 log = get_task_logger(__name__)
-app = Celery("tasks", broker="filesystem://localhost")
+app = Celery("tasks", broker=folder.URL)
 app.conf.update(
     # Each message is a file in this folder; the worker looks into it five times a second.
     broker_transport_options={

@@ -8,7 +8,11 @@ from initpy.core.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
+
+
+MAX_LOOKS = 5
+MAX_LIST_BYTES = 1024 * 1024
 
 
 class Entry(Value):
@@ -46,24 +50,55 @@ def entry(pid: int) -> Entry | None:
     )
 
 
-def table() -> dict[int, Entry]:
-    """All processes, by pid."""
-    entries = [entry(int(name)) for name in posix.listdir("/proc") if name.isdigit()]
-    return {each.pid: each for each in entries if each is not None}
+def below(ancestor: int, leave_out: Collection[int] = ()) -> list[int]:
+    """The pids of all processes that descend from `ancestor`, parents before children; those in
+    `leave_out` are not among them, nor what descends from these.
+
+    A process whose parent dies meanwhile becomes somebody else's child, and would be missed: it is
+    looked until two looks are alike.
+    """
+    children = _children if _has_children_lists() else _all_children().get
+    seen: list[int] = []
+    for _ in range(MAX_LOOKS):
+        found: dict[int, None] = {}
+        left = [ancestor]
+        for pid in left:  # it grows while it is walked
+            new = [child for child in children(pid) or () if child not in leave_out]
+            found |= dict.fromkeys(new)
+            left += new
+        if list(found) == seen:
+            break
+        seen = list(found)
+    return seen
 
 
-def descendants(ancestors: Iterable[int], table: dict[int, Entry]) -> list[int]:
-    """The pids of all processes that descend from any of these, parents before children."""
+def _has_children_lists() -> bool:
+    try:
+        posix.stat("/proc/thread-self/children")
+    except OSError:
+        return False
+    return True
+
+
+def _children(pid: int) -> list[int]:
+    """As the kernel lists them, for each of its threads; none when it is gone."""
+    children = []
+    try:
+        for task in posix.listdir(f"/proc/{pid}/task"):
+            children += read(f"/proc/{pid}/task/{task}/children", MAX_LIST_BYTES).split()
+    except OSError:
+        pass
+    return [int(child) for child in children]
+
+
+def _all_children() -> dict[int, list[int]]:
+    """The children of all processes, from what each says of its parent."""
     children: dict[int, list[int]] = {}
-    for each in table.values():
-        children.setdefault(each.parent, []).append(each.pid)
-    found: dict[int, None] = {}
-    left = list(ancestors)
-    for pid in left:  # it grows while it is walked
-        new = [child for child in children.get(pid, []) if child not in found]
-        found |= dict.fromkeys(new)
-        left += new
-    return list(found)
+    for name in posix.listdir("/proc"):
+        each = entry(int(name)) if name.isdigit() else None
+        if each is not None:
+            children.setdefault(each.parent, []).append(each.pid)
+    return children
 
 
 def catches(pid: int, signum: int) -> bool:

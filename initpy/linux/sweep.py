@@ -3,8 +3,8 @@
 An orphan says nowhere whose it was. One of these marks tells, as long as the process is not a
 living program and does not descend from one:
 
-    a number                 of the process that has left it, in places that are inherited: the soft
-                             limit RLIMIT_LOCKS, and the environment
+    a number                 of the instance that has left it, in places that are inherited: the
+                             soft limit RLIMIT_LOCKS, and the environment
     process group, session   of the dead instance: unless it has left them (setsid)
     the recorded tree        it descended from the instance when a stop began
     its parent               is such a process
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     Tree = tuple[tuple[int, int], ...]
-    Case = tuple[str, int, int, int, Tree]
+    Case = tuple[str, tuple[int, int], int, int, Tree]
     Found = tuple[tuple[int, str], ...]
 else:
     import _signal as _signal_module
@@ -41,40 +41,37 @@ MAX_ENVIRON_BYTES = 1024 * 1024
 def record_tree(pid: int) -> Tree:
     """The process and all that descends from it: pids, each with its start, which together name
     a process for ever."""
-    table = proc.table()
-    pids = [pid, *proc.descendants([pid], table)]
-    return tuple([(each, table[each].start) for each in pids if each in table])
+    entries = [proc.entry(each) for each in (pid, *proc.below(pid))]
+    return tuple([(entry.pid, entry.start) for entry in entries if entry is not None])
 
 
-def sweep(
-    cases: Iterable[Case], leaders: Collection[int], only_below: int
-) -> tuple[tuple[str, Found], ...]:
+def sweep(cases: Iterable[Case], leaders: Collection[int]) -> tuple[tuple[str, Found], ...]:
     """Signal what dead instances have left behind, and say what that is.
 
-    A case is a dead instance: its key, the number that marks it, its pid (0: that is another's by
-    now), the signal to send (0: none) and the tree that was recorded. `leaders` are the pids of
-    living programs and helpers, which with all their descendants are left alone. `only_below`:
-    nothing is touched that does not descend from this pid; 0: from any.
+    A case is a dead instance: its key, the numbers that mark it and those before it (the first and
+    the last), its pid (0: that is another's by now), the signal to send (0: none) and the tree that
+    was recorded. `leaders` are the pids of living programs and helpers, which with all their
+    descendants are left alone, as is what does not descend from our parent: an orphan of a program
+    is its child, or descends from one.
 
     Returns the key and what was found of each; what may not be signalled is left out, since it
     will not go away.
     """
-    table = proc.table()
-    kept = {posix.getpid(), 1, *leaders, *proc.descendants(leaders, table)}
-    below = proc.descendants([only_below], table) if only_below else table
-    strangers = {pid: table[pid] for pid in below if pid not in kept}
+    below = proc.below(posix.getppid(), {posix.getpid(), *leaders})
+    entries = [proc.entry(pid) for pid in below]
+    strangers = {entry.pid: entry for entry in entries if entry is not None}
     numbers = {pid: (proc.locks_limit(pid), _number_in_environment(pid)) for pid in strangers}
     found = []
-    for key, number, leader, signum, recorded in cases:
+    for key, (first, last), leader, signum, recorded in cases:
         tree = set(recorded)
         ours = [
             pid
             for pid, entry in strangers.items()
-            if number in numbers[pid]
+            if any(number and first <= number <= last for number in numbers[pid])
             or (leader and leader in (entry.group, entry.session))
             or (pid, entry.start) in tree
         ]
-        ours += [pid for pid in proc.descendants(ours, table) if pid in strangers]
+        ours += [child for pid in ours for child in proc.below(pid) if child in strangers]
         told = [
             (pid, strangers[pid].name)
             for pid in dict.fromkeys(ours)

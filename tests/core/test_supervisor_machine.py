@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import HealthCheck, settings
-
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 

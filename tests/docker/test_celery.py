@@ -31,6 +31,32 @@ for _ in range(int(sys.argv[1])):
     print(tasks.slow.delay(float(sys.argv[2])))
 """
 
+READ_WHILE_IT_IS_WRITTEN = """
+import os, sys
+from queue import Empty
+sys.path.insert(0, "/app")
+import folder, kombu
+
+def channel():
+    where = {"data_folder_in": "/tmp/q", "data_folder_out": "/tmp/q", "control_folder": "/tmp/q"}
+    return kombu.Connection(folder.URL, transport_options=where).channel()
+
+os.makedirs("/tmp/q", exist_ok=True)
+wanted = list(range(2000))
+if os.fork() == 0:
+    out = channel()
+    for number in wanted:
+        out._put("numbers", number)
+    os._exit(0)
+seen, into = [], channel()
+while len(seen) < len(wanted):
+    try:
+        seen.append(into._get("numbers"))
+    except Empty:
+        pass
+assert sorted(seen) == wanted
+"""
+
 
 @pytest.fixture
 def celery(create: Callable[..., Container], user: tuple[str, ...]) -> Iterator[Container]:
@@ -105,6 +131,11 @@ def test_what_waits_at_a_stop_is_done_after_it(celery: Container) -> None:
     celery.wait_for_log(TICK_DONE)
     after = celery.log()
     assert [done(before, task) + done(after, task) for task in tasks] == [1] * len(tasks)
+
+
+@pytest.mark.parametrize("user", [USERS["as root"]], ids=["as root"], indirect=True)
+def test_no_message_is_read_before_it_is_whole(celery: Container) -> None:
+    celery.exec("python3", "-c", READ_WHILE_IT_IS_WRITTEN)
 
 
 def test_what_is_killed_comes_back(celery: Container) -> None:

@@ -59,17 +59,19 @@ def test_who_catches_a_signal_is_read_from_proc() -> None:
     assert not proc.catches(child.pid, signal.SIGUSR1)
 
 
-def descendants_of(*ancestors: int) -> list[int]:
-    return proc.descendants(ancestors, proc.table())
-
-
-def test_descendants_are_found_at_any_depth() -> None:
+@pytest.mark.parametrize("has_lists", [True, False])
+def test_descendants_are_found_at_any_depth(
+    monkeypatch: pytest.MonkeyPatch, has_lists: bool
+) -> None:
+    """By the kernel's lists of children; and by all parents, where it keeps no such lists."""
+    if not has_lists:
+        monkeypatch.setattr(proc, "_has_children_lists", bool)
     child = subprocess.Popen(["sh", "-c", "sh -c 'sleep 60 & wait' & wait"])
     try:
-        found = wait_for(lambda: len(descendants_of(child.pid)) == 2)
+        found = wait_for(lambda: len(proc.below(child.pid)) == 2)
         assert found
-        assert child.pid in descendants_of(os.getpid())
-        for pid in descendants_of(child.pid):
+        assert child.pid in proc.below(os.getpid())
+        for pid in proc.below(child.pid):
             os.kill(pid, signal.SIGKILL)
     finally:
         child.kill()
