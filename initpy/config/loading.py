@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from initpy.config.compiling import Compiler
+from initpy.config.lint import lint
 from initpy.config.problems import ConfigError, Problem, Report
 from initpy.config.reading import read_sections
 from initpy.core.values import Value
@@ -38,4 +39,5 @@ def load(path: str, environ: Mapping[str, str] | None = None) -> Loaded:
     plan = Compiler(sections, environ).plan()
     if report.failures:
         raise ConfigError(report.problems(), report.warnings())
+    plan = lint(plan, sections, environ)
     return Loaded(plan, report.warnings())

@@ -37,7 +37,7 @@ CHECK = "from initpy.config import check; sys.exit(check.main('initpy.toml'))"
     [
         (WEB, "1 program, 1 process"),
         (WEB + 'numprocs = 3\nprocess_name = "%(process_num)d"', "1 program, 3 processes"),
-        (WEB + '[program.b]\ncommand = "b"', "2 programs, 2 processes"),
+        (WEB + '[program.b]\ncommand = "sh"', "2 programs, 2 processes"),
     ],
 )
 def test_a_good_file(text: str, said: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -146,7 +146,7 @@ def test_a_bug_of_ours_is_no_traceback() -> None:
 
 def test_a_good_file_costs_few_imports() -> None:
     """Boot speed: what only a mistake, an include or an editor needs is not even imported."""
-    Path("initpy.toml").write_text('[program.web]\ncommand = ["a", "${HOME:-x}"]\n')
+    Path("initpy.toml").write_text('[program.web]\ncommand = ["sh", "${HOME:-x}"]\n')
     listing = "from initpy.config import load; load('initpy.toml'); print(*sys.modules)"
     loaded = run(listing).stdout.decode().split()
     assert "initpy.config.loading" in loaded

@@ -38,8 +38,8 @@ def test_a_command_is_all_that_a_program_needs() -> None:
                 name="web",
                 group="web",
                 program="web",
-                argv=(b"/bin/web",),
-                paths=(b"/bin/web",),
+                argv=(b"/bin/sh",),
+                paths=(b"/bin/sh",),
                 environment=(),
                 directory=b"",
                 uid=-1,
@@ -351,7 +351,7 @@ BAD_OPTIONS = [
 def test_a_bad_value_is_one_problem(option: str, said: str) -> None:
     head = "[program.web]\n"
     if not option.startswith("command"):
-        head += 'command = "/bin/web"\n'
+        head += 'command = "/bin/sh"\n'
     line = head.count("\n") + option.count("\n") + 1
     if said.startswith('process_name: expected "%'):
         line = 1  # it is not in the file; the section is
@@ -390,7 +390,7 @@ def test_a_missing_command() -> None:
         ('["a", ""]', (b"a", b"")),
         ('"a # b"', (b"a", b"#", b"b")),  # no comments in a command
         ('"date +%H:%M"', (b"date", b"+%H:%M")),
-        ('"a $HOME $$HOME $"', (b"a", b"$HOME", b"$HOME", b"$")),
+        ('"a $home $$HOME $"', (b"a", b"$home", b"$HOME", b"$")),
         ('"a %(program_name)s-%(group_name)s-%(process_num)03d-%(numprocs)d"',
          (b"a", b"web-web-000-1")),
         ('"a ${PCT}"', (b"a", b"50%s$$")),  # what comes out is not looked at again

@@ -8,6 +8,7 @@ may drain, how often it is restarted and after which delay.
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -52,62 +53,75 @@ STATUSES = st.one_of(
 )
 SPANS_S = st.sampled_from([0.0, 0.05, 0.3, 1.0, 3.0, 12.0])
 
-FATES = st.builds(
-    Fate,
-    spawn_fails=st.sampled_from(["", "", "", "", "no fork today"]),
-    exec_fails=st.sampled_from(["", "", "", "", "can't find command 'prog'", HANGS]),
-    answer=st.one_of(STATUSES, st.none()),
-    slow=st.booleans(),
-    undying=st.sampled_from([False, False, False, True]),
-    untouchable=st.sampled_from([False] * 5 + [True]),
-    survivors=st.lists(st.sampled_from([MEEK, DEAF, UNDYING]), max_size=2).map(tuple),
-    command=st.sampled_from([WORKS, FAILS, HANGS]),
-)
 
-STEPS = st.tuples(st.sampled_from([TERM, INT, QUIT]), st.sampled_from([0.0, 0.5, 2.0, 60.0]))
+def fates_of(seed: int) -> list[Fate]:
+    """As `plan_of`: what becomes of the first, second … process."""
+    draw = Random(seed)
+    pick = draw.choice
+    return [
+        Fate(
+            spawn_fails=pick(["", "", "", "", "no fork today"]),
+            exec_fails=pick(["", "", "", "", "can't find command 'prog'", HANGS]),
+            answer=pick([None, None, exited(0), exited(0), exited(1), killed(9), killed(15)]),
+            slow=pick([True, False]),
+            undying=pick([False, False, False, True]),
+            untouchable=pick([False] * 5 + [True]),
+            survivors=tuple(draw.choices([MEEK, DEAF, UNDYING], k=pick([0, 0, 1, 2]))),
+            command=pick([WORKS, FAILS, HANGS]),
+        )
+        for _ in range(pick(range(7)))
+    ]
 
 
-@st.composite
-def plans(draw: st.DrawFn) -> Plan:
-    keys = "abcdef"[: draw(st.integers(1, 6))]
+STEP_TIMES_S = [0.0, 0.5, 2.0, 60.0]
+
+
+def plan_of(seed: int) -> Plan:
+    """One of very many plans; Hypothesis itself would take ten times as long for each."""
+    draw = Random(seed)
+    pick = draw.choice
+    keys = "abcdef"[: pick([1, 2, 3, 4, 5, 6])]
     specs = [
         spec(
             key,
-            after=tuple([other for other in keys[:index] if draw(st.integers(0, 2)) == 0]),
-            autostart=draw(st.sampled_from([True, True, True, False])),
-            startsecs=draw(st.sampled_from([0.0, 0.25, 1.0, 2.5])),
-            startretries=draw(st.integers(0, 3)),
-            autorestart=draw(st.sampled_from([NEVER, UNEXPECTED, ALWAYS])),
-            exitcodes=draw(st.sampled_from([(0,), (0, 2), ()])),
-            stopsteps=tuple(draw(st.lists(STEPS, min_size=1, max_size=3))),
-            stop_command=draw(st.sampled_from([(), (), (b"quit",)])),
-            stop_command_s=draw(st.sampled_from([0.0, 0.5, 3.0])),
-            drain_s=draw(st.sampled_from([0.0, 0.0, 0.5, 3.0])),
-            oneshot=draw(st.sampled_from([False, False, True])),
-            backoff=draw(st.sampled_from([None, Backoff(0.25, 3.0, 2.0, 0.5)])),
-            restart_limit=draw(
-                st.sampled_from([None, None, RestartLimit(1, 2.0), RestartLimit(2, 60.0)])
+            after=tuple([other for other in keys[:index] if pick([True, False, False])]),
+            autostart=pick([True, True, True, False]),
+            startsecs=pick([0.0, 0.25, 1.0, 2.5]),
+            startretries=pick([0, 1, 2, 3]),
+            autorestart=pick([NEVER, UNEXPECTED, ALWAYS]),
+            exitcodes=pick([(0,), (0, 2), ()]),
+            stopsteps=tuple(
+                [(pick([TERM, INT, QUIT]), pick(STEP_TIMES_S)) for _ in range(pick([1, 1, 2, 3]))]
             ),
-            stopasgroup=draw(st.booleans()),
-            killasgroup=draw(st.booleans()),
-            critical=draw(st.sampled_from([True, False, False])),
-            priority=draw(st.integers(1, 3)),
+            stop_command=pick([(), (), (b"quit",)]),
+            stop_command_s=pick([0.0, 0.5, 3.0]),
+            drain_s=pick([0.0, 0.0, 0.5, 3.0]),
+            oneshot=pick([False, False, True]),
+            backoff=pick([None, Backoff(0.25, 3.0, 2.0, 0.5)]),
+            restart_limit=pick([None, None, RestartLimit(1, 2.0), RestartLimit(2, 60.0)]),
+            stopasgroup=pick([True, False]),
+            killasgroup=pick([True, False]),
+            critical=pick([True, False, False]),
+            priority=pick([1, 2, 3]),
         )
         for index, key in enumerate(keys)
     ]
-    some = tuple(draw(st.lists(st.sampled_from(keys), max_size=2, unique=True)))
+    some = tuple(draw.sample(keys, pick(range(min(len(keys), 2) + 1))))
     rule_for_hup = SignalRule(HUP, "forward", some, USR1)
-    timeout_s = draw(st.sampled_from([0.5, 2.0, 9.0]))
-    whole = plan(*specs, shutdown_timeout_s=timeout_s)
-    return Plan(whole.processes, (*whole.signals, rule_for_hup), timeout_s)
+    whole = plan(*specs, shutdown_timeout_s=pick([0.5, 2.0, 9.0]))
+    return replace(whole, signals=(*whole.signals, rule_for_hup))
+
+
+SEEDS = st.integers(0, 2**32)
+PLANS = SEEDS.map(plan_of)
 
 
 class WholeLives(RuleBasedStateMachine):
     kernel: Kernel
 
     @initialize(
-        plan=plans(),
-        fates=st.lists(FATES, max_size=6),
+        plan=PLANS,
+        fates=SEEDS.map(fates_of),
         early=st.sampled_from([0] * 8 + [USR1, TERM]),
         patience_s=st.sampled_from([0.0, 0.6, 60.0]),
         helpers_are_slow=st.booleans(),
@@ -222,7 +236,7 @@ class WholeLives(RuleBasedStateMachine):
         self.post(SignalReceived(signum), at_once=True)
 
     @precondition(lambda self: self.kernel.supervisor.phase == Phase.UP)
-    @rule(data=st.data(), anew=plans())
+    @rule(data=st.data(), anew=PLANS)
     def a_new_plan_comes(self, data: st.DataObject, anew: Plan) -> None:
         """Some of its programs are as they were, some are not, and some are others."""
         olds = {spec.key: spec for spec in self.plan.processes}
@@ -397,6 +411,5 @@ TestWholeLives.settings = settings(
     deadline=None,
     database=None,
     report_multiple_bugs=False,
-    phases=[Phase_.generate],
     suppress_health_check=list(HealthCheck),
 )
