@@ -198,6 +198,9 @@ class Sweeping:
             self._close(case)
 
     def _look(self, case: _Case) -> None:
+        if not self._children.can_be_looked_into:
+            self._end_group(case)
+            return
         self._to_look[case.key] = None
         if not self._looking:
             self._start_look()
@@ -254,14 +257,18 @@ class Sweeping:
             self._look_later(case)
 
     def _end_look(self) -> None:
-        """The helper has ended; where it did not answer, the process group is all we know."""
+        """The helper has ended, perhaps without an answer."""
         unanswered, self._looking = self._looking, {}
         for case in [self._cases[key] for key in unanswered if key in self._cases]:
-            if self._has_group(case):
-                syscalls.kill_group(case.group, case.signum)
-            self._look_later(case)
+            self._end_group(case)
         if self._to_look:
             self._start_look()
+
+    def _end_group(self, case: _Case) -> None:
+        """Nobody can look: the process group has to do."""
+        if self._has_group(case):
+            syscalls.kill_group(case.group, case.signum)
+        self._look_later(case)
 
     def _look_later(self, case: _Case) -> None:
         if case.waited_s < LAST_LOOK_S:

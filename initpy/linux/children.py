@@ -13,8 +13,9 @@ class OwnChildren:
     def __init__(self) -> None:
         self._fd: int | None = None
         """None: this kernel keeps no such list."""
-        self._has_proc = has_own_proc()
-        if self._has_proc:
+        self.can_be_looked_into = has_own_proc()
+        """Whether a helper can find out what they are."""
+        if self.can_be_looked_into:
             try:
                 flags = posix.O_RDONLY | posix.O_CLOEXEC
                 self._fd = posix.open("/proc/thread-self/children", flags)
@@ -28,7 +29,7 @@ class OwnChildren:
         them.
         """
         if self._fd is None:
-            return self._has_proc
+            return self.can_be_looked_into
         found = 0
         offset = 0
         try:

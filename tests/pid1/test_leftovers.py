@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.pid1.toml import command, program
-from tests.support import children, descendants, is_alive, status_field, wait_for
+from tests.support import (
+    children,
+    descendants,
+    is_alive,
+    skip_or_fail,
+    status_field,
+    wait_for,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +24,8 @@ if TYPE_CHECKING:
     from tests.support import Init
 
 pytestmark = pytest.mark.namespace
+
+EMPTY_PROC = 'mount -t tmpfs none /proc; exec "$@"'
 
 KINDS = ("child", "deaf-child", "session", "daemon", "bare-daemon")
 """What a program may leave behind, see probe.py."""
@@ -152,4 +161,33 @@ def test_twenty_that_crash_at_once_share_a_look(start_init: Callable[..., Init])
     wait_for(lambda: init.output().count(" ready ") == 40)
     assert not any(map(is_alive, before))
     assert len(children(init.pid)) == 40  # the programs and their daemons
+    assert init.stop() == 0
+
+
+@pytest.mark.parametrize(
+    "wrapper",
+    [
+        ["unshare", "-pf", "--kill-child"],
+        [
+            "unshare",
+            "-pfm",
+            "--kill-child",
+            "sh",
+            "-c",
+            'mount -t tmpfs none /proc; exec "$@"',
+            "-",
+        ],
+    ],
+    ids=["/proc of another namespace", "no /proc"],
+)
+def test_without_a_proc_to_look_into_the_process_group_is_ended(
+    start_init: Callable[..., Init], why_no_namespace: str, wrapper: list[str]
+) -> None:
+    if why_no_namespace:
+        skip_or_fail("namespace", why_no_namespace)
+    web = program("web", "child=600", "after=0.05:3", startsecs=0, stopwaitsecs=0.2)
+    init = start_init(web, as_pid1=False, wrapper=wrapper)
+    first = left(init, "web", "child")
+    left(init, "web", "child", times=3)
+    assert not is_alive(first)
     assert init.stop() == 0
