@@ -49,6 +49,7 @@ from initpy.core.supervisor import Supervisor, step
 from initpy.core.timers import Timers
 from initpy.core.words import ended
 from initpy.linux import syscalls
+from initpy.linux.children import has_own_proc
 from initpy.linux.environment import given_environment
 from initpy.linux.log import LogWriter
 from initpy.linux.memory import OomKills
@@ -70,6 +71,9 @@ if TYPE_CHECKING:
 
 FORKING = (Spawn, FindCatchers, ReadPlan, RecordTree, RunStopCommand)
 """Effects that take milliseconds each; all others are a few syscalls at the most."""
+
+UNSEEN = (Log, Notice, SetTimer)
+"""Effects of which no program sees anything; log lines before any other are written first."""
 
 MAX_SETTLE_S = 0.01
 """After this long, PID 1 looks at its signals before it goes on: a boot of 1,000 programs is 1,000
@@ -247,6 +251,8 @@ class Pid1:
 
     def _do(self, effect: Value) -> None:
         try:
+            if not isinstance(effect, UNSEEN):
+                self._log.flush()  # why it is done stands before what comes of it
             self._carry_out(effect)
         except Exception as exc:
             self._log.line("CRIT", f"cannot do {type(effect).__name__}, going on: {exc!r}")
@@ -418,6 +424,8 @@ class Pid1:
         def look(fd: int) -> int:
             from initpy.linux import proc  # noqa: PLC0415 - in the helper only
 
+            if not has_own_proc():  # then nobody is known to catch it
+                return 0
             found = [(key, pid) for key, pid in effect.among if proc.catches(pid, effect.send)]
             answer = frame(tuple(found))
             while answer:
@@ -562,7 +570,7 @@ class Pid1:
         def kill_descendants(_fd: int) -> int:
             from initpy.linux import proc  # noqa: PLC0415 - in the helper only
 
-            for pid in proc.below(parent):
+            for pid in proc.below(parent) if has_own_proc() else ():
                 if pid != posix.getpid():
                     syscalls.kill(pid, signum)
                     syscalls.kill(pid, SIGCONT)

@@ -46,6 +46,9 @@ FIRST_LOOK_S, LAST_LOOK_S = 0.05, 3.0
 last process may be the child of another, and PID 1 hears nothing of its death."""
 
 
+MAX_LOOK_S = 5.0
+"""A look takes milliseconds; after so long, the next one is not kept waiting any more."""
+
 KEY_BITS, SPAWN_BITS = 18, 24
 """A mark has the number of its process and that of the spawn in it, and above them what is drawn at
 random: it stays below 2**62."""
@@ -65,6 +68,8 @@ class _Case:
         """Found by the last look, and not buried since."""
         self.told: set[int] = set()
         """The core has been told of these."""
+        self.signalled: set[int] = set()
+        """These have had the signal: once is what was promised."""
         self.waited_s = FIRST_LOOK_S / 2
         self.look_at: float | None = None
 
@@ -91,6 +96,9 @@ class Sweeping:
         """Keys of the cases that the next look is for."""
         self._looking: dict[str, None] = {}
         """Keys of those that the helper is looking into."""
+        self._look_number = 0
+        """Answers to earlier looks are not listened to."""
+        self._look_until = 0.0
         self._buried: set[int] = set()
         """Orphans that have died while it does."""
         self._first_mark = int.from_bytes(posix.urandom(2), "big") << KEY_BITS + SPAWN_BITS
@@ -162,7 +170,10 @@ class Sweeping:
         for case in list(self._cases.values()):
             if pid in case.known:
                 case.known.discard(pid)
-                if not case.known:
+                if case.known and self._may_be_left(case):
+                    case.waited_s = FIRST_LOOK_S / 2  # perhaps it was the parent of the others
+                    self._look_later(case)
+                else:
                     self._look_if_needed(case)
 
     def next_look_at(self) -> float | None:
@@ -202,7 +213,9 @@ class Sweeping:
             self._end_group(case)
             return
         self._to_look[case.key] = None
-        if not self._looking:
+        if self._looking and time.monotonic() > self._look_until:
+            self._end_look(self._look_number)  # that helper hangs
+        elif not self._looking:
             self._start_look()
 
     def _start_look(self) -> None:
@@ -222,26 +235,36 @@ class Sweeping:
 
         self._looking = dict.fromkeys([case.key for case in cases])
         self._buried.clear()
+        self._look_number += 1
+        self._look_until = time.monotonic() + MAX_LOOK_S
+        number = self._look_number
         try:
-            self._fork_helper("sweep", look, self._take_answer, lambda _: self._end_look())
+            self._fork_helper(
+                "sweep",
+                look,
+                lambda answer: self._take_answer(number, answer),
+                lambda _: self._end_look(number),
+            )
         except OSError:
-            self._end_look()
+            self._end_look(number)
 
     def _marks(self, case: _Case) -> sweep.Case:
         # An instance that is spawned while the helper looks has a mark beyond these.
         recorded, tree = self._trees.get(case.key, (0, ()))
         group = case.group if self._has_group(case) else 0
         tree = tree if recorded == case.group else ()
-        return case.key, self._marks_of[case.key], group, case.signum, tree
+        signalled = tuple(case.signalled)
+        return case.key, self._marks_of[case.key], group, case.signum, signalled, tree
 
-    def _take_answer(self, answer: tuple[tuple[str, Found], ...]) -> None:
-        for key, found in answer:
+    def _take_answer(self, number: int, answer: tuple[tuple[str, Found], ...]) -> None:
+        for key, found in answer if number == self._look_number else ():
             case = self._cases.get(key)
             if case is not None and key in self._looking:
                 del self._looking[key]
                 self._take_found(case, found)
 
     def _take_found(self, case: _Case, found: Found) -> None:
+        case.signalled |= {pid for pid, _ in found}
         case.known = {pid for pid, _ in found} - self._buried
         new = tuple([(pid, name) for pid, name in found if pid not in case.told])
         if new:
@@ -256,8 +279,11 @@ class Sweeping:
         else:
             self._look_later(case)
 
-    def _end_look(self) -> None:
-        """The helper has ended, perhaps without an answer."""
+    def _end_look(self, number: int) -> None:
+        """The helper has ended, perhaps without an answer; or it has had its time."""
+        if number != self._look_number:
+            return
+        self._look_number += 1  # what it says later is out of date
         unanswered, self._looking = self._looking, {}
         for case in [self._cases[key] for key in unanswered if key in self._cases]:
             self._end_group(case)

@@ -181,6 +181,7 @@ def _become(
         restore_in_child(inherited)
         posix.setsid()
         posix.dup2(stdin_fd, 0)
+        outer = environment.get(MARK_VARIABLE, b"")  # another initpy has started this one
         if spec.clean_environment:
             environment = {}
         environment[b"SUPERVISOR_ENABLED"] = b"1"  # in the child's own copy of PID 1's memory
@@ -188,7 +189,7 @@ def _become(
         environment[b"SUPERVISOR_GROUP_NAME"] = spec.group.encode("utf-8", "surrogateescape")
         environment.update(spec.environment)
         environment.update(added)
-        environment[MARK_VARIABLE] = b"%d" % mark
+        environment[MARK_VARIABLE] = b"%b:%d" % (outer, mark) if outer else b"%d" % mark
         _set_mark(mark)
         if spec.no_new_privs:  # it bars nothing before exec
             reason = "couldn't set no_new_privs"

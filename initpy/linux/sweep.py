@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     Tree = tuple[tuple[int, int], ...]
-    Case = tuple[str, tuple[int, int], int, int, Tree]
+    Case = tuple[str, tuple[int, int], int, int, tuple[int, ...], Tree]
     Found = tuple[tuple[int, str], ...]
 else:
     import _signal as _signal_module
@@ -49,10 +49,10 @@ def sweep(cases: Iterable[Case], leaders: Collection[int]) -> tuple[tuple[str, F
     """Signal what dead instances have left behind, and say what that is.
 
     A case is a dead instance: its key, the numbers that mark it and those before it (the first and
-    the last), its pid (0: that is another's by now), the signal to send (0: none) and the tree that
-    was recorded. `leaders` are the pids of living programs and helpers, which with all their
-    descendants are left alone, as is what does not descend from our parent: an orphan of a program
-    is its child, or descends from one.
+    the last), its pid (0: that is another's by now), the signal to send (0: none), the pids that
+    have had it already, and the tree that was recorded. `leaders` are the pids of living programs
+    and helpers, which with all their descendants are left alone, as is what does not descend from
+    our parent: an orphan of a program is its child, or descends from one.
 
     Returns the key and what was found of each; what may not be signalled is left out, since it
     will not go away.
@@ -60,9 +60,9 @@ def sweep(cases: Iterable[Case], leaders: Collection[int]) -> tuple[tuple[str, F
     below = proc.below(posix.getppid(), {posix.getpid(), *leaders})
     entries = [proc.entry(pid) for pid in below]
     strangers = {entry.pid: entry for entry in entries if entry is not None}
-    numbers = {pid: (proc.locks_limit(pid), _number_in_environment(pid)) for pid in strangers}
+    numbers = {pid: [proc.locks_limit(pid), *_in_environment(pid)] for pid in strangers}
     found = []
-    for key, (first, last), leader, signum, recorded in cases:
+    for key, (first, last), leader, signum, signalled, recorded in cases:
         tree = set(recorded)
         ours = [
             pid
@@ -75,7 +75,8 @@ def sweep(cases: Iterable[Case], leaders: Collection[int]) -> tuple[tuple[str, F
         told = [
             (pid, strangers[pid].name)
             for pid in dict.fromkeys(ours)
-            if strangers[pid].state not in "ZX" and _signal(strangers[pid], signum)
+            if strangers[pid].state not in "ZX"
+            and _signal(strangers[pid], 0 if pid in signalled else signum)
         ]
         found.append((key, tuple(told)))
     return tuple(found)
@@ -111,12 +112,12 @@ def _send(pid: int, pidfd: int, signum: int) -> bool:
     return True
 
 
-def _number_in_environment(pid: int) -> int | None:
-    """The number in a process's environment; None: there is none, or it cannot be read."""
+def _in_environment(pid: int) -> list[int]:
+    """The numbers in a process's environment: more than one, where an initpy runs another."""
     try:
         environ = b"\0" + proc.read(f"/proc/{pid}/environ", MAX_ENVIRON_BYTES)
     except OSError:
-        return None
+        return []
     _, _, rest = environ.partition(b"\0" + MARK_VARIABLE + b"=")
-    number = rest.partition(b"\0")[0]
-    return int(number) if number.isdigit() and len(number) < 20 else None
+    numbers = rest.partition(b"\0")[0].split(b":")
+    return [int(number) for number in numbers if number.isdigit() and len(number) < 20]

@@ -108,6 +108,12 @@ def test_the_programs_own_environment_goes_over_supervisords_variables() -> None
     assert "SUPERVISOR_ENABLED=no" in says(ran).split()
 
 
+def test_the_mark_goes_behind_that_of_an_outer_initpy() -> None:
+    for clean in (False, True):
+        ran = run("/usr/bin/env", env={"INITPY_PROCESS": "7:8"}, clean_environment=clean)
+        assert "INITPY_PROCESS=7:8:5" in says(ran).split()
+
+
 def test_the_mark_is_in_the_limits_too_where_they_allow_it() -> None:
     ran = run("/usr/bin/grep", "locks", "/proc/self/limits")
     assert says(ran).split()[3:5] == ["5", "unlimited"]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.pid1.toml import command, program
 from tests.support import (
+    REPO,
     children,
     descendants,
     is_alive,
@@ -20,6 +24,7 @@ from tests.support import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.support import Init
 
@@ -190,4 +195,57 @@ def test_without_a_proc_to_look_into_the_process_group_is_ended(
     first = left(init, "web", "child")
     left(init, "web", "child", times=3)
     assert not is_alive(first)
+    assert init.stop() == 0
+
+
+MASTER = """
+import os, signal, sys
+told = []
+signal.signal(signal.SIGTERM, lambda *_: told.append(1))
+worker = os.fork()
+if worker == 0:
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.signal(signal.SIGUSR1, lambda *_: os._exit(0))
+    os.write(1, b"worker ready %d\\n" % os.getpid())
+    while True: signal.pause()
+os.waitpid(worker, 0)
+os.write(1, b"master told %d times\\n" % len(told))
+"""
+
+
+def test_a_master_that_waits_for_its_workers_holds_nothing_up_and_is_told_once(
+    start_either: Callable[..., Init],
+) -> None:
+    """The shell in front of it dies of TERM at once; the master, when its worker has finished,
+    long after the last of the growing intervals at which it is looked for."""
+    master = [sys.executable, "-I", "-S", "-c", MASTER]
+    argv = ["sh", "-c", f"{shlex.join(master)} & wait"]
+    other = program("other", startsecs=0)
+    clock = program("clock", "after=7:0", startsecs=0, autorestart=False)
+    web = command("web", argv, startsecs=0, stopwaitsecs=600)
+    init = start_either(web + other + clock)
+    worker = left(init, "worker", "ready")
+    init.config.write_text(other + clock)
+    init.kill(signal.SIGHUP)
+    init.wait_for_log("ending what web left behind")
+    init.wait_for_log("exited: clock")
+    os.kill(worker, signal.SIGUSR1)
+    init.wait_for_log("stopped: web")
+    assert "master told 1 times" in init.output()
+    assert "killing what" not in init.log()
+    assert init.stop() == 0
+
+
+def test_the_programs_of_an_initpy_that_was_killed_are_ended(
+    start_either: Callable[..., Init], tmp_path: Path
+) -> None:
+    inner = tmp_path / "inner.toml"
+    inner.write_text(program("deep", startsecs=0))
+    argv = [sys.executable, "-m", "initpy", "-c", str(inner)]
+    init = start_either(command("nested", argv, startsecs=0, directory=str(REPO)))
+    deep = left(init, "deep", "ready")
+    nested = int(re.findall(r"spawned: 'nested' with pid (\d+)", init.log())[0])
+    os.kill(outer(init, nested), signal.SIGKILL)
+    left(init, "deep", "ready", times=2)
+    assert not is_alive(deep)
     assert init.stop() == 0
