@@ -260,8 +260,8 @@ class Compiler:
         return spec
 
     def _variables(self, block: Block, outer: Expander) -> dict[str, str]:
-        """What a program's files and its `environment` say, which may refer to the files."""
-        found: dict[str, str] = {}
+        """What [init], a program's files and its `environment` say; it may refer to the others."""
+        found = dict(self._sections.variables)
         for text, place in block.options["env_file"] or ():
             file = _expanded_text(text, place, outer)
             found |= self._read_env_file(file, place) if file is not None else {}
@@ -436,10 +436,31 @@ def _check_stop(block: Block) -> None:
 def _expanded_command(block: Block, key: str, expander: Expander) -> list[str]:
     """The words of a command; those that cannot be expanded are reported and empty."""
     words = block.options[key] or ()
-    argv = [expanded(word, place, expander) for word, place in words]
+    text = block.place.document.value(block.at(key).path)
+    if block.options["expand_first"] and isinstance(text, str):
+        argv = _split_last(text, block.at(key), expander)
+    else:
+        argv = [expanded(word, place, expander) for word, place in words]
     if argv and argv[0] == "":
         block.at(key).problem("command is empty")
     return [word or "" for word in argv]
+
+
+def _split_last(text: str, place: Place, expander: Expander) -> list[str | None]:
+    """The words of a command that is expanded first; none, if it is wrong, which is reported."""
+    import shlex  # noqa: PLC0415
+
+    line = expanded(text, place, expander)
+    if line is None:
+        return []
+    try:
+        words: list[str | None] = [*shlex.split(line)]
+    except ValueError as exc:  # without the line: variables hold secrets
+        place.problem(f"can't parse command, once it is expanded: {exc}")
+        return []
+    if not words:
+        place.problem("command is empty, once it is expanded")
+    return words
 
 
 def _expanded_option(block: Block, key: str, expander: Expander) -> str | int | None:

@@ -81,7 +81,7 @@ class Flag(Kind):
         return {"type": ["boolean", "string"], "pattern": _TEMPLATE_PATTERN}
 
     def read(self, value: object, place: Place) -> bool | None:
-        value = filled_in(value, place, _flag_of)
+        value = filled_in(value, place, flag_of)
         if isinstance(value, bool):
             return value
         if value is not None:
@@ -434,13 +434,16 @@ class Umask(Kind):
     def schema(self) -> Schema:
         return {
             "type": ["string", "integer"],
-            "pattern": "^(?:0o)?[0-7]{1,4}$",
+            "pattern": f"^(?:0o)?[0-7]{{1,4}}$|{_TEMPLATE_PATTERN}",
             "minimum": 0,
             "maximum": 0o777,
         }
 
     def read(self, value: object, place: Place) -> int | None:
         mask = -1
+        value = filled_in(value, place, str)
+        if value is None:
+            return None
         if isinstance(value, str):
             digits = value.removeprefix("0o")
             if 1 <= len(digits) <= 4 and set(digits) <= set("01234567"):
@@ -468,9 +471,13 @@ class StopSignal(Kind):
         number = {"type": ["string", "integer"], "minimum": 1, "maximum": 64}
         step = {**number, "pattern": f"^\\s*{_SIGNAL}(?:\\s+[0-9.]+)?\\s*$"}
         steps = {"type": "array", "items": step, "minItems": 1}
-        return {"anyOf": [steps, {**number, "pattern": _SIGNAL_PATTERN}]}
+        one = {**number, "pattern": f"{_SIGNAL_PATTERN}|{_TEMPLATE_PATTERN}"}
+        return {"anyOf": [steps, one]}
 
     def read(self, value: object, place: Place) -> tuple[tuple[int, float | None], ...] | None:
+        value = filled_in(value, place, str)
+        if value is None:
+            return None
         if not isinstance(value, list):
             signum = _signum(value)
             if signum is None:
@@ -520,7 +527,7 @@ class Autorestart(Kind):
         return {"anyOf": [{"enum": [True, False, "unexpected"]}, template]}
 
     def read(self, value: object, place: Place) -> int | None:
-        value = filled_in(value, place, _flag_of)
+        value = filled_in(value, place, flag_of)
         if isinstance(value, bool):
             return ALWAYS if value else NEVER
         if value == "unexpected":
@@ -648,7 +655,7 @@ def filled_in(value: object, place: Place, meaning: Callable[[str], object]) -> 
     return None if text is None else meaning(text.strip())
 
 
-def _flag_of(text: str) -> bool | str:
+def flag_of(text: str) -> bool | str:
     """What a word of supervisord's says; any other word itself."""
     return _WORDS.get(text.lower(), text)
 

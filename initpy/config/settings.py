@@ -100,6 +100,12 @@ INIT = Section(
             "The program whose exit code becomes the container's, instead of the culprit's. The "
             "container ends when this program has ended by itself and is not restarted.",
         ),
+        Setting(
+            "environment",
+            Environment(),
+            "Variables for every program, on top of the environment that initpy has.",
+            {},
+        ),
         Setting("signals", SignalTable(), "What a signal does: see `[init.signals]`."),
     ),
 )
@@ -114,6 +120,13 @@ PROGRAM = Section(
             "What to execute. There is no shell: for pipes, `&&` or globs, call one "
             '(`["sh", "-c", "…"]`). Without a `/`, the command is looked up in `PATH`.',
             required=True,
+        ),
+        Setting(
+            "expand_first",
+            Flag(),
+            "Expand a command that is one string before it is split, not after, as supervisord "
+            "does: a variable can then hold several words, or none, and its quotes count.",
+            False,
         ),
         Setting(
             "type",
@@ -145,7 +158,8 @@ PROGRAM = Section(
         Setting(
             "environment",
             Environment(),
-            "Variables to set on top of the environment that initpy has, and of `env_file`.",
+            "Variables to set on top of the environment that initpy has, of `[init]`'s, and of "
+            "`env_file`.",
             {},
         ),
         Setting(

@@ -227,9 +227,7 @@ def _warn(place: Place, said: Iterable[str]) -> int:
 
 def _shell_syntax(place: Place) -> Iterable[str]:
     """What is meant for a shell in the command at `place`, as it is written there."""
-    value: object = place.document.table
-    for part in place.path:
-        value = value.get(part) if isinstance(value, dict) else None
+    value = place.document.value(place.path)
     if isinstance(value, list):
         words = [word for word in value if isinstance(word, str)]
         is_suspect = any(word.lstrip("12").startswith(_OPERATORS) for word in words)
