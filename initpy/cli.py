@@ -78,6 +78,10 @@ def _dispatch(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.config is not None:
         parser.error("-c FILE runs FILE, and goes with nothing else")
+    if "convert" in options:
+        from initpy.config import convert  # noqa: PLC0415
+
+        return convert.main(options.convert)
     from initpy.config import check  # noqa: PLC0415
 
     if options.schema:
@@ -94,7 +98,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="initpy",
         usage=f"initpy [-c FILE]          run the programs of FILE ({DEFAULT_CONFIG})\n"
         "       initpy check FILE        say what is wrong with FILE, and run nothing\n"
-        "       initpy check --schema    print a JSON Schema of the file, for editors",
+        "       initpy check --schema    print a JSON Schema of the file, for editors\n"
+        "       initpy convert FILE      make TOML of a supervisord.conf or a Procfile",
         description="The init that runs as PID 1 in a container and supervises the programs in it.",
         allow_abbrev=False,
     )
@@ -112,4 +117,11 @@ def _parser() -> argparse.ArgumentParser:
     what = check.add_mutually_exclusive_group(required=True)
     what.add_argument("file", nargs="?", metavar="FILE", help="the TOML file")
     what.add_argument("--schema", action="store_true", help="print the JSON Schema instead")
+    convert = commands.add_parser(
+        "convert",
+        help="make TOML of a supervisord.conf or a Procfile, and print it",
+        usage="initpy convert FILE > initpy.toml",
+        allow_abbrev=False,
+    )
+    convert.add_argument("convert", metavar="FILE", help="the supervisord.conf or Procfile")
     return parser

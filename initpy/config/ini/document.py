@@ -49,6 +49,8 @@ class IniDocument(Document):
 
     def worded(self, text: str) -> str:
         text = text.replace('["sh", "-c", "…"]', 'sh -c "…"')
+        setting = r"set shutdown_timeout=\1 in a section [init]"
+        text = re.sub(r"set shutdown_timeout to ([0-9.]+) s", setting, text)
         text = re.sub(r"; for a default, write \$\{.*", "", text)
         return re.sub(r"write \$\{(\w+)\}", r"write %(ENV_\1)s", text)
 

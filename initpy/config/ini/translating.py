@@ -113,6 +113,8 @@ _SAFE_REFERENCE = re.compile(
 
 _OPTION_LINE = re.compile(r"([A-Za-z_]+)\s*[=:]")
 
+_HEADER_LINE = re.compile(r"\[[a-z_-]+(?::[^]]+)?\]$")
+
 _STREAMS = {
     "stdout": ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "/proc/1/fd/1"),
     "stderr": ("/dev/stderr", "/dev/fd/2", "/proc/self/fd/2", "/proc/1/fd/2"),
@@ -396,12 +398,13 @@ class Translator:
                 self._problem(option, section, text, is_warning=True)
 
     def _warn_of_lines(self, section: str, option: Option) -> None:
-        """Lines that were meant as options of their own, and are indented."""
+        """Lines that were meant as options or sections of their own, and are indented."""
         for number, line in option.lines:
             found = _OPTION_LINE.match(line)
-            if found and found[1].lower() in (*PROGRAM_OPTIONS, *OWN_OPTIONS, *GROUP_OPTIONS):
+            known = (*PROGRAM_OPTIONS, *OWN_OPTIONS, *GROUP_OPTIONS)
+            if (found and found[1].lower() in known) or _HEADER_LINE.match(line):
                 text = f"the line is indented, so it continues the value of {option.name}"
-                name = f"[{section}] {found[1]}"
+                name = f"[{section}] {found[1]}" if found else line
                 self._report.add(Problem(option.file, number, name, text, is_warning=True))
 
     def _problem(
