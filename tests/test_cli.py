@@ -37,6 +37,7 @@ HELP = """\
 usage: initpy [-c FILE]          run the programs of FILE (/etc/initpy.toml)
        initpy check FILE        say what is wrong with FILE, and run nothing
        initpy check --schema    print a JSON Schema of the file, for editors
+       initpy convert FILE      make TOML of a supervisord.conf or a Procfile
 
 The init that runs as PID 1 in a container and supervises the programs in it.
 """
@@ -58,6 +59,8 @@ def test_help_that_was_asked_for(option: str) -> None:
         ["no-such-command"],
         ["check"],
         ["check", "a", "b"],
+        ["convert"],
+        ["convert", "a", "b"],
         ["check", "a", "--schema"],
         ["-c", "a.toml", "-c", "b.toml"],
         ["-c", "a.toml", "check", "b.toml"],
@@ -92,3 +95,15 @@ def test_the_default_file_is_named_when_it_is_missing() -> None:
     ran = initpy()
     assert ran.returncode == 2
     assert "/etc/initpy.toml" in ran.stderr
+
+
+def test_convert(tmp_path: Path) -> None:
+    file = tmp_path / "supervisord.conf"
+    file.write_text("[program:web]\ncommand = /bin/sh\n")
+    ran = initpy("convert", str(file))
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert '[program.web]\ncommand = "/bin/sh"\n' in ran.stdout
+    file.write_text("[program:web]\ncommand = /bin/sh\nstartsecs = x\n")
+    ran = initpy("convert", str(file))
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert f"{file}:3: [program:web] startsecs: " in ran.stderr

@@ -23,8 +23,11 @@ _LINE = re.compile(r"([A-Za-z0-9_-]+):\s*(.+)")
 _NEEDS_SHELL = frozenset("$`|&;<>()*?[]{}~#!\n")
 """Characters with a meaning for a shell, quotes and backslashes apart."""
 
-_COMPOUND = re.compile(r"[|&;<>()`{}\n]|\$\(")
-"""There may be more than one command in it."""
+_SIMPLE = re.compile(r"\$\{\w+(?::[-=?+][^{}]*)?\}|[0-9]*(?:>>?|<)&?")
+"""Variables and redirections, with which it still is one command."""
+
+_COMPOUND = re.compile(r"[|&;<>()`{}\n]")
+"""Then there may be more than one in it."""
 
 _NO_COMMAND = frozenset(
     (
@@ -135,7 +138,7 @@ def _words(command: str) -> list[str] | None:
 def _line(command: str) -> tuple[str, bool]:
     """What the shell gets, and whether it gives way to the program."""
     first = command.split(maxsplit=1)[0]
-    if _COMPOUND.search(command) or first in _NO_COMMAND:
+    if _COMPOUND.search(_SIMPLE.sub("", command)) or first in _NO_COMMAND:
         return command, first == "exec"
     if "=" in first:
         return f"exec env {command}", True

@@ -6,6 +6,7 @@ directories that this machine lacks are let pass, for the files in the tests are
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
@@ -19,9 +20,8 @@ ABSENT = -2
 
 
 def main() -> None:
-    from supervisor import datatypes, options
-    from supervisor.options import ServerOptions
-
+    datatypes: Any = importlib.import_module("supervisor.datatypes")
+    options: Any = importlib.import_module("supervisor.options")
     known = datatypes.name_to_uid
 
     def name_to_uid(name: str) -> int:
@@ -36,12 +36,12 @@ def main() -> None:
         setattr(options, name, str)
     for line in sys.stdin:
         request = json.loads(line)
+        answer: dict[str, Any]
         try:
-            answer = {"groups": _groups(ServerOptions, request["file"], request["environ"])}
+            answer = {"groups": _groups(options.ServerOptions, request["file"], request["environ"])}
         except Exception as exc:
             answer = {"error": f"{type(exc).__name__}: {exc}"}
-        sys.__stdout__.write(json.dumps(answer) + "\n")
-        sys.__stdout__.flush()
+        print(json.dumps(answer), flush=True)  # noqa: T201
 
 
 def _groups(make: Any, file: str, environ: dict[str, str]) -> list[dict[str, Any]]:
