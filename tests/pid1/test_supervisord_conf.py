@@ -59,7 +59,7 @@ def test_it_runs_and_goes_on_when_a_program_has_failed(
     init.wait_for_log(r"note: no program in it is critical")
     init.config.write_text(CONF.replace("numprocs=2", "numprocs=oops"))
     init.kill(signal.SIGHUP)
-    init.wait_for_log(r"supervisord\.conf:9: \[program:web\] numprocs: expected a whole number")
+    init.wait_for_log(r"supervisord\.conf:10: \[program:web\] numprocs: expected a whole number")
     assert init.is_running()
     assert init.stop() == 0
 
