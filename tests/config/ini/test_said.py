@@ -267,3 +267,13 @@ def test_settings_of_its_own() -> None:
     assert said_of("[init]\nsignals = x\n" + WEB) == [
         f"{F}:2: warning: [init] signals: unknown option: supervisord ignores it, too"
     ]
+
+
+def test_the_file_itself_among_those_it_includes() -> None:
+    text = f"[include]\nfiles=./*.conf\n{WEB}{CRITICAL}"
+    assert said_of(text, a="[program:web]\npriority=3\n") == []
+
+
+def test_a_percent_in_a_value() -> None:
+    environment = dict(web('environment=A="%%(here)s",B="100%%"').environment)
+    assert environment == {b"A": b"%(here)s", b"B": b"100%"}
