@@ -57,9 +57,12 @@ def _run(path: str, mask: tuple[int, ...]) -> NoReturn:
 
         return send_plan(path, fd)
 
-    gc.disable()  # while so much is made that stays, looking for what does not is wasted time
+    # PID 1 makes no reference cycles (a test looks for them). To look for them here would write to
+    # every object, and so have the kernel copy most of the memory at the next fork.
+    gc.disable()
     try:
         early = Early(read_config, mask)
+        sys.path_importer_cache.clear()  # 200 names of the standard library; room for what follows
         from initpy.pid1 import Pid1  # noqa: PLC0415 - while the helper reads
 
         pid1 = Pid1(early)
@@ -68,8 +71,6 @@ def _run(path: str, mask: tuple[int, ...]) -> NoReturn:
         posix.write(2, message.encode(errors="replace"))
         posix._exit(1)
     sys.path_importer_cache.clear()  # what is imported later, in helpers, may look again
-    gc.freeze()  # nor is it looked at later, which would have the kernel copy it at each fork
-    gc.enable()
     posix._exit(pid1.run())
 
 

@@ -297,7 +297,7 @@ class Pid1:
 
     def _reap(self) -> None:
         """Bury the dead, as many as one turn allows; if more are left, come back at once."""
-        known = self._keys.keys() | self._helpers.keys() | self._commands.keys()
+        known = {*self._keys, *self._helpers, *self._commands}
         reaped = reap(None if self._sweeping.is_busy else known)
         for dead in reaped.ours:
             try:

@@ -200,7 +200,7 @@ def _scalar(tag: bytes, run: bytes) -> object:
         if tag == b"i":
             return int(run)
         if tag == b"f":
-            return float(run)
+            return float(run.decode())
         if tag == b"s":
             return run.decode("utf-8", "surrogateescape")
     except ValueError:

@@ -36,7 +36,7 @@ PID1_MAY_IMPORT = {
     "_signal",
     "errno",
     "gc",
-    "heapq",
+    "_heapq",
     "posix",
     "resource",
     "select",
@@ -53,7 +53,7 @@ PID1_IMPORTS_ELSEWHERE = {
 }
 """Imports inside a function, each with its reason."""
 
-PURE_MAY_IMPORT = {"__future__", "_collections", "heapq"}
+PURE_MAY_IMPORT = {"__future__", "_collections", "_heapq"}
 
 
 def module_of(path: Path) -> str:
@@ -151,7 +151,7 @@ def test_nothing_else_is_loaded_when_pid1_has_started() -> None:
     bare = _modules_after("pass")
     loaded = _modules_after("import initpy.cli, initpy.pid1") - bare
     foreign = {module for module in loaded if not module.startswith("initpy")}
-    assert foreign <= PID1_MAY_IMPORT | {"_heapq"}
+    assert foreign <= PID1_MAY_IMPORT
     assert not any(module.startswith("initpy.config") for module in loaded)
 
 

@@ -43,6 +43,9 @@ _WORDS = {
     "0": False,
 }
 
+_QUOTES = frozenset("\"'\\")
+"""Without these, words are what stands between spaces."""
+
 
 class Kind(Value):
     """What a setting accepts. Kinds without fields are used as they are, others with theirs."""
@@ -337,18 +340,24 @@ class Command(Kind):
         return tuple(found) if len(found) == len(value) else None
 
     def _split(self, value: str, place: Place) -> list[str] | None:
-        import shlex  # noqa: PLC0415
-
         if not has_no_nul(value, place):
             return None
         try:
-            words = shlex.split(value)
+            words = _split_as_a_shell(value)
         except ValueError as exc:
             place.problem(f"can't parse command {shown(value)}: {exc}")
             return None
         if not words:
             place.problem("command is empty")
         return words or None
+
+
+def _split_as_a_shell(text: str) -> list[str]:
+    if text.isascii() and text.isprintable() and not _QUOTES.intersection(text):
+        return text.split()  # spares a container's start the 6 ms that shlex takes
+    import shlex  # noqa: PLC0415
+
+    return shlex.split(text)
 
 
 class Environment(Kind):

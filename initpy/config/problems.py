@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import select
 
 from initpy.config.toml import FloatText
@@ -133,6 +132,8 @@ class Place:
 
 def key_text(path: Path) -> str:
     """A key path as a person writes it: `program."my web".command[1]`."""
+    import re  # noqa: PLC0415 - 5 ms of a container's start, and only a problem has a path
+
     text = ""
     for part in path:
         if isinstance(part, int):

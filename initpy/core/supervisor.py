@@ -270,7 +270,7 @@ class _Turn:
             self.tell(order.key, order)
 
     def put(self, process: Process) -> None:
-        self.change(processes=self.supervisor.processes | {process.spec.key: process})
+        self.change(processes={**self.supervisor.processes, process.spec.key: process})
 
     def note(self, notice: Notice) -> None:
         """A process has changed its state."""

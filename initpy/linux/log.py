@@ -88,9 +88,11 @@ class LogWriter:
 
     def _stamped(self, level: str, text: str) -> bytes:
         now = time.time()
-        second, millis = int(now), int(now % 1 * 1000)
+        second = int(now)
+        millis = int((now - second) * 1000)
         if second != self._stamp_second:  # to format it takes longer than to write it
-            self._stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+            year, month, day, hour, minute, sec, *_ = time.localtime(second)  # strftime is 64 kB
+            self._stamp = f"{year}-{month:02d}-{day:02d} {hour:02d}:{minute:02d}:{sec:02d}"
             self._stamp_second = second
         text = text.replace("\n", "\\n")  # a path may hold anything; a line stays a line
         return f"{self._stamp},{millis:03d} {level} {text}\n".encode(errors="replace")

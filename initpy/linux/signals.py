@@ -107,7 +107,10 @@ class Signals:
             self._flags[signum] = 0  # before it is acted on: a second one must not be lost
             taken.append(signum)
             signum = self._flags.find(1, signum + 1)
-        return sorted(taken, key=SIGQUIT.__eq__)
+        if SIGQUIT in taken:
+            taken.remove(SIGQUIT)
+            taken.append(SIGQUIT)
+        return taken
 
 
 def restore_in_child(inherited: Inherited) -> None:
