@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from initpy.config.compiling import Compiler
-from initpy.config.documents import Document, parsed, read_text
+from initpy.config.documents import Document, read_text
 from initpy.config.formats import FormatError, is_ini
 from initpy.config.problems import ConfigError, Problem, Report, escaped, say
 from initpy.config.procfile import is_procfile, toml_of_procfile
@@ -59,10 +59,10 @@ def converted(path: str, environ: Mapping[str, str] | None = None) -> str:
         raise ConfigError(report.problems())
     if is_procfile(path, text):
         toml = toml_of_procfile(path, text, report)
-    else:
-        toml = _toml_of_ini(path, text, environ, report)
-    _check(parsed("what is made of it", toml, report), environ, report)
-    return toml
+        if report.failures:
+            raise ConfigError(report.problems())
+        return toml
+    return _toml_of_ini(path, text, environ, report)
 
 
 def _toml_of_ini(path: str, text: str, environ: Mapping[str, str], report: Report) -> str:
@@ -87,7 +87,7 @@ def _toml_of_ini(path: str, text: str, environ: Mapping[str, str], report: Repor
 
 
 def _check(document: Document | None, environ: Mapping[str, str], report: Report) -> None:
-    """Make a plan of it, to see whether that works.
+    """Make a plan of it, to see whether that works: then it does with the TOML, too.
 
     Raises:
         ConfigError: it does not.

@@ -98,12 +98,17 @@ SERVER_OPTIONS = {
     "supervisorctl": ("serverurl", "username", "password", "prompt", "history_file"),
 }
 
-_DEFAULTS_OF_PROGRAMS = ("user", "directory", "umask")
+_DEFAULTS_OF_PROGRAMS = ("user", "directory", "umask", "strip_ansi")
 """Options of [supervisord] that each program gets which has none of its own."""
 
 _LIMITS = {"minfds": "nofile", "minprocs": "nproc"}
 
-_FULFILLED = ("environment", "nodaemon", *_DEFAULTS_OF_PROGRAMS, *_LIMITS)
+_FULFILLED = (
+    "environment",
+    "nodaemon",
+    *[name for name in _DEFAULTS_OF_PROGRAMS if PROGRAM.setting(name) is not None],
+    *_LIMITS,
+)
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _SAFE_REFERENCE = re.compile(
@@ -286,7 +291,7 @@ class Translator:
                 if name not in table:
                     given = True
                     self._set("supervisord", ("program", program), table, option, setting)
-            if given and name != "user":
+            if given and name in ("directory", "umask"):
                 self._problem(option, "supervisord", FOR_EACH, is_note=True)
         for name, limit in _LIMITS.items():
             if name in options:

@@ -173,3 +173,20 @@ def test_what_is_toml_already(name: str) -> None:
 def test_a_wrong_name_does_not_matter_here() -> None:
     Path("x.toml").write_text(WEB)
     assert '[program.web]\ncommand = "/bin/sh"\n' in converted("x.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "is_first"),
+    [
+        ("web", "a 'b c' $D", False),
+        ("web", "a --%(program_name)s-%(process_num)02d %% %(group_name)s", False),
+        ("we\\b", "a %(program_name)s", True),
+        ("web", "a %(ENV_HOME)s", True),
+        ("web", "a %(here)s", True),
+    ],
+)
+def test_only_where_it_matters_is_a_command_expanded_first(
+    name: str, command: str, is_first: bool
+) -> None:
+    Path("x.conf").write_text(f"[program:{name}]\ncommand={command}\n")
+    assert ("expand_first = true" in converted("x.conf")) == is_first

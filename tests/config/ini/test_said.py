@@ -73,6 +73,8 @@ def test_sections(text: str, said: list[str]) -> None:
         ("stderr_logfile=NONE", [f"{F}:4: note: {OUTPUT}"]),
         ("user=nobody", [f"{F}:4: note: [program:web] user: {HOME}"]),
         ("user=nobody\nenvironment=HOME=/x,USER=y", []),
+        ("user=nobody\nenvironment=HOME=/x", [f"{F}:4: note: [program:web] user: {HOME}"]),
+        ("redirect_stderr=true\nstderr_logfile=/x", []),
         ("autorestrat=true",
          [f"{F}:4: warning: [program:web] autorestrat: unknown option: supervisord ignores it, "
           "too; did you mean autorestart?"]),
