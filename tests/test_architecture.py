@@ -26,6 +26,7 @@ FLOORS = {
     "initpy.sweeping": 2,
     "initpy.early": 2,
     "initpy.config": 3,
+    "initpy.control": 3,
     "initpy.cli": 5,
     "initpy.__main__": 6,
 }
