@@ -279,3 +279,12 @@ def test_the_file_itself_among_those_it_includes() -> None:
 def test_a_percent_in_a_value() -> None:
     environment = dict(web('environment=A="%%(here)s",B="100%%"').environment)
     assert environment == {b"A": b"%(here)s", b"B": b"100%"}
+
+
+def test_a_section_that_is_indented() -> None:
+    assert said_of(f"{WEB}{CRITICAL}directory=/\n  [program:b]\n  command=x\n") == [
+        f"{F}:5: warning: [program:b]: the line is indented, so it continues the value of "
+        "directory",
+        f"{F}:6: warning: [program:web] command: the line is indented, so it continues the value "
+        "of directory",
+    ]
