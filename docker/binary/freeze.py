@@ -1,0 +1,173 @@
+"""Writes the C source of the frozen modules: initpy, and of the standard library what it imports;
+and the list of the modules in C that these import.
+
+    python3.11 -I -S freeze.py PACKAGE OUTPUT.c
+
+To be run by the Python whose library is linked: its bytecode is what that understands. In the
+standard library only imports outside of functions count, since those in functions are mostly for
+what nobody does here; in initpy, all count.
+"""
+
+from __future__ import annotations
+
+import ast
+import marshal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+IN_ITS_PLACE = Path(__file__).resolve().parent / "library"
+"""Modules of ours that are frozen under the names of the standard library's."""
+
+ALWAYS = (
+    "importlib._bootstrap",
+    "importlib._bootstrap_external",
+    "zipimport",
+    "encodings",
+    "encodings.aliases",
+    "encodings.utf_8",
+    "encodings.latin_1",
+    "encodings.ascii",
+    "abc",
+    "codecs",
+    "io",
+)
+"""What CPython itself imports in its start."""
+
+BOOTSTRAP = {
+    "importlib._bootstrap": "_frozen_importlib",
+    "importlib._bootstrap_external": "_frozen_importlib_external",
+}
+"""Names under which CPython looks for them."""
+
+IN_FUNCTIONS = {
+    "argparse": ("shutil", "textwrap"),
+    "pathlib": ("glob",),
+}
+"""Imports in functions of the standard library, by module, that initpy gets to."""
+
+NEVER = frozenset({"ctypes", "doctest", "site", "pwd", "grp", "_py_abc"})
+"""Tried and done without; pwd and grp would have the C library ask NSS, by way of dlopen."""
+
+ALWAYS_BUILT_IN = frozenset({"_ast", "_tokenize", "_codecs", "_io", "_signal", "_thread", "posix"})
+"""Those in C that CPython itself imports, or cannot be linked without."""
+
+OURS_IN_C = frozenset(
+    {"_imp", "_initpy", "_string", "_warnings", "builtins", "gc", "marshal", "resource", "sys"}
+)
+"""Listed in interpreter.c."""
+
+ROW_BYTES = 16
+
+
+def main() -> None:
+    package, output = Path(sys.argv[1]), Path(sys.argv[2])
+    found: dict[str, Path | None] = {}
+    _close(package, found)
+    frozen = {name: path for name, path in sorted(found.items()) if path is not None}
+    built_in = {name for name, path in found.items() if path is None}
+    output.write_text(_c_source(frozen, sorted((built_in | ALWAYS_BUILT_IN) - OURS_IN_C)))
+
+
+def _close(package: Path, found: dict[str, Path | None]) -> None:
+    """Find all modules that are needed, with their files; None: it is one in C."""
+    own = {
+        ".".join(path.relative_to(package.parent).with_suffix("").parts): path
+        for path in package.rglob("*.py")
+    }
+    own = {name.removesuffix(".__init__"): path for name, path in own.items()}
+    wanted = [*own, *ALWAYS]
+    while wanted:
+        name = wanted.pop()
+        if name in found or name in NEVER:
+            continue
+        if name in sys.builtin_module_names:
+            found[name] = None
+            continue
+        path = own.get(name) or _in_standard_library(name)
+        if path is None:  # a name in a module, or one that is tried and done without
+            continue
+        found[name] = path
+        is_package = path.name == "__init__.py"
+        tree = ast.parse(path.read_bytes())
+        for module in _imports(tree, name, is_package=is_package, deep=name in own):
+            while module:  # a package's own module comes with it
+                wanted.append(module)
+                module = module.rpartition(".")[0]
+        wanted += IN_FUNCTIONS.get(name, ())
+
+
+def _in_standard_library(name: str) -> Path | None:
+    """The file of a module, if there is such a module."""
+    if name.partition(".")[0] not in sys.stdlib_module_names:
+        return None
+    if (path := IN_ITS_PLACE / f"{name}.py").exists():
+        return path
+    where = Path(ast.__file__).parent.joinpath(*name.split("."))
+    for path in (where / "__init__.py", where.with_suffix(".py")):
+        if path.exists():
+            return path
+    return None
+
+
+def _imports(tree: ast.AST, own: str, *, is_package: bool, deep: bool) -> Iterator[str]:
+    """The names that might be modules in the import statements of a module."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            for other in node.orelse:
+                yield from _imports(other, own, is_package=is_package, deep=deep)
+        elif isinstance(node, ast.If) and "__main__" in ast.unparse(node.test):
+            continue
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = own.split(".")
+                parts = parts[: len(parts) - node.level + is_package]
+                base = ".".join([*parts, *([base] if base else [])])
+            yield base
+            for alias in node.names:
+                yield f"{base}.{alias.name}"
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "__import__":
+            if node.args and isinstance(node.args[0], ast.Constant):
+                yield str(node.args[0].value)
+        elif deep or not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            yield from _imports(node, own, is_package=is_package, deep=deep)
+
+
+def _c_source(frozen: dict[str, Path], built_in: list[str]) -> str:
+    """Tables for interpreter.c: `modules`, in the form of CPython's Python/frozen.c, and BUILT_INS."""
+    arrays, rows = [], []
+    for number, (name, path) in enumerate(frozen.items()):
+        code = compile(path.read_bytes(), f"<frozen {name}>", "exec", optimize=2, dont_inherit=True)
+        # Once more through marshal, or which objects are shared depends on the compiler's past.
+        marshalled = marshal.dumps(marshal.loads(marshal.dumps(code)))
+        arrays.append(f"static const unsigned char m{number}[] = {{ /* {name} */")
+        for at in range(0, len(marshalled), ROW_BYTES):
+            arrays.append("".join(f"{byte}," for byte in marshalled[at : at + ROW_BYTES]))
+        arrays.append("};")
+        is_package = int(path.name == "__init__.py")
+        c_name = BOOTSTRAP.get(name, name)
+        rows.append(f'    {{"{c_name}", m{number}, sizeof m{number}, {is_package}, 0}},')
+    return "\n".join(
+        [
+            "/* Made by freeze.py. */",
+            *arrays,
+            "static const struct _frozen modules[] = {",
+            *rows,
+            "    {0},",
+            "};",
+            "#define BUILT_INS \\",
+            *[f"    BUILT_IN({name}) \\" for name in built_in],
+            "",
+            "",
+        ]
+    )
+
+
+main()
