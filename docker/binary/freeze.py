@@ -10,11 +10,18 @@ what nobody does here; in initpy, all count.
 
 from __future__ import annotations
 
+import _sre
+import array
 import ast
+import importlib
 import marshal
+import re
+import re._compiler as re_compiler
 import sys
+import tempfile
+import types
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +41,7 @@ ALWAYS = (
     "abc",
     "codecs",
     "io",
+    "re",
 )
 """What CPython itself imports in its start."""
 
@@ -49,8 +57,27 @@ IN_FUNCTIONS = {
 }
 """Imports in functions of the standard library, by module, that initpy gets to."""
 
-NEVER = frozenset({"ctypes", "doctest", "site", "pwd", "grp", "_py_abc"})
-"""Tried and done without; pwd and grp would have the C library ask NSS, by way of dlopen."""
+NEVER = frozenset(
+    {"ctypes", "doctest", "site", "pwd", "grp", "_py_abc", "initpy.__main__", "initpy.config.docs"}
+)
+"""Tried and done without; pwd and grp would have the C library ask NSS, by way of dlopen. And two
+modules of ours that only run from source."""
+
+PATTERNS = "re._ready"
+"""Where library/re looks for patterns that need not be compiled any more."""
+
+SAMPLE = """
+[init]
+shutdown_timeout = 9.5
+[program.web]
+command = ["sh", "-c", "echo ${HOME:-/} %(here)s"]
+environment = { NAME = "x" }
+autorestart = true
+after = ["other"]
+[program.other]
+command = "sleep 1_0"
+"""
+"""A configuration whose reading meets most regular expressions."""
 
 ALWAYS_BUILT_IN = frozenset({"_ast", "_tokenize", "_codecs", "_io", "_signal", "_thread", "posix"})
 """Those in C that CPython itself imports, or cannot be linked without."""
@@ -67,9 +94,16 @@ def main() -> None:
     package, output = Path(sys.argv[1]), Path(sys.argv[2])
     found: dict[str, Path | None] = {}
     _close(package, found)
-    frozen = {name: path for name, path in sorted(found.items()) if path is not None}
     built_in = {name for name, path in found.items() if path is None}
-    output.write_text(_c_source(frozen, sorted((built_in | ALWAYS_BUILT_IN) - OURS_IN_C)))
+    modules = [
+        (name, path.name == "__init__.py", path.read_bytes())
+        for name, path in found.items()
+        if path is not None
+    ]
+    modules.sort()
+    patterns = _ready_patterns(package, [(name, source) for name, _, source in modules])
+    modules.append((PATTERNS, False, patterns))
+    output.write_text(_c_source(modules, sorted((built_in | ALWAYS_BUILT_IN) - OURS_IN_C)))
 
 
 def _close(package: Path, found: dict[str, Path | None]) -> None:
@@ -92,8 +126,9 @@ def _close(package: Path, found: dict[str, Path | None]) -> None:
             continue
         found[name] = path
         is_package = path.name == "__init__.py"
+        deep = name in own or IN_ITS_PLACE in path.parents
         tree = ast.parse(path.read_bytes())
-        for module in _imports(tree, name, is_package=is_package, deep=name in own):
+        for module in _imports(tree, name, is_package=is_package, deep=deep):
             while module:  # a package's own module comes with it
                 wanted.append(module)
                 module = module.rpartition(".")[0]
@@ -104,13 +139,49 @@ def _in_standard_library(name: str) -> Path | None:
     """The file of a module, if there is such a module."""
     if name.partition(".")[0] not in sys.stdlib_module_names:
         return None
-    if (path := IN_ITS_PLACE / f"{name}.py").exists():
-        return path
-    where = Path(ast.__file__).parent.joinpath(*name.split("."))
-    for path in (where / "__init__.py", where.with_suffix(".py")):
-        if path.exists():
-            return path
+    for folder in (IN_ITS_PLACE, Path(ast.__file__).parent):
+        where = folder.joinpath(*name.split("."))
+        for path in (where / "__init__.py", where.parent / f"{where.name}.py"):
+            if path.exists():
+                return path
     return None
+
+
+def _ready_patterns(package: Path, sources: list[tuple[str, bytes]]) -> bytes:
+    """A module's source: all arguments of _sre.compile, by those of re.compile, for the patterns
+    that are compiled when the modules are imported, or when the sample is read."""
+    found: dict[tuple[str | bytes, int], tuple[object, ...]] = {}
+    compile_pattern = re_compiler.compile
+    in_c = vars(_sre).copy()
+    given: list[tuple[str | bytes, int]] = []
+
+    def record(pattern: str | bytes, flags: int = 0) -> re.Pattern[Any]:
+        given.append((pattern, int(flags)))
+        return compile_pattern(pattern, flags)
+
+    def record_in_c(*arguments: Any) -> re.Pattern[Any]:
+        _, flags, code, groups, group_index, index_group = arguments
+        raw = array.array("I", code).tobytes()
+        found[given[-1]] = (int(flags), raw, groups, dict(group_index), index_group)
+        return in_c["compile"](*arguments)
+
+    re_compiler._sre = types.SimpleNamespace(**in_c | {"compile": record_in_c})
+    re.purge()
+    re_compiler.compile = record
+    re.compile("")
+    sys.path.insert(0, str(package.parent))
+    for name, source in sources:
+        if b"re.compile(" in source and name.partition(".")[0] != "re":
+            sys.modules.pop(name, None)  # once more, if it is there already
+            importlib.import_module(name)
+    from initpy.config.loading import load
+
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as sample:
+        sample.write(SAMPLE)
+        sample.flush()
+        load(sample.name, {})
+    table = "".join(f"    {key!r}: {found[key]!r},\n" for key in sorted(found, key=repr))
+    return f"PATTERNS = {{\n{table}}}\n".encode()
 
 
 def _imports(tree: ast.AST, own: str, *, is_package: bool, deep: bool) -> Iterator[str]:
@@ -140,20 +211,20 @@ def _imports(tree: ast.AST, own: str, *, is_package: bool, deep: bool) -> Iterat
             yield from _imports(node, own, is_package=is_package, deep=deep)
 
 
-def _c_source(frozen: dict[str, Path], built_in: list[str]) -> str:
-    """Tables for interpreter.c: `modules`, in the form of CPython's Python/frozen.c, and BUILT_INS."""
+def _c_source(frozen: list[tuple[str, bool, bytes]], built_in: list[str]) -> str:
+    """Tables for interpreter.c: `modules`, in the form of CPython's Python/frozen.c, and
+    BUILT_INS."""
     arrays, rows = [], []
-    for number, (name, path) in enumerate(frozen.items()):
-        code = compile(path.read_bytes(), f"<frozen {name}>", "exec", optimize=2, dont_inherit=True)
+    for number, (name, is_package, source) in enumerate(frozen):
+        code = compile(source, f"<frozen {name}>", "exec", optimize=2, dont_inherit=True)
         # Once more through marshal, or which objects are shared depends on the compiler's past.
         marshalled = marshal.dumps(marshal.loads(marshal.dumps(code)))
         arrays.append(f"static const unsigned char m{number}[] = {{ /* {name} */")
         for at in range(0, len(marshalled), ROW_BYTES):
             arrays.append("".join(f"{byte}," for byte in marshalled[at : at + ROW_BYTES]))
         arrays.append("};")
-        is_package = int(path.name == "__init__.py")
         c_name = BOOTSTRAP.get(name, name)
-        rows.append(f'    {{"{c_name}", m{number}, sizeof m{number}, {is_package}, 0}},')
+        rows.append(f'    {{"{c_name}", m{number}, sizeof m{number}, {int(is_package)}, 0}},')
     return "\n".join(
         [
             "/* Made by freeze.py. */",

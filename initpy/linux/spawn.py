@@ -11,7 +11,7 @@ import errno
 import posix
 import resource
 
-from initpy.linux.native import complete_python, prctl
+from initpy.linux.native import prctl
 from initpy.linux.signals import block_all, restore_in_child, set_mask
 
 TYPE_CHECKING = False
@@ -153,7 +153,6 @@ def _help(body: Callable[[int], int], write_fd: int, inherited: Inherited) -> No
         restore_in_child(inherited)
         posix.setsid()
         set_mask(())
-        complete_python()
         code = body(write_fd)
     except BaseException as exc:  # whatever it is: two PID 1s must never return from fork
         posix.write(2, f"initpy: a helper process failed: {exc!r}\n".encode(errors="replace"))

@@ -8,7 +8,7 @@ checks. What cannot be seen from here is not warned of.
 from __future__ import annotations
 
 import time
-from signal import SIGTERM
+from initpy.core.door import SIGTERM
 
 from initpy.config.accounts import NOT_ROOT
 from initpy.config.lint.commands import read
