@@ -129,9 +129,8 @@ def _close(package: Path, found: dict[str, Path | None]) -> None:
         deep = name in own or IN_ITS_PLACE in path.parents
         tree = ast.parse(path.read_bytes())
         for module in _imports(tree, name, is_package=is_package, deep=deep):
-            while module:  # a package's own module comes with it
-                wanted.append(module)
-                module = module.rpartition(".")[0]
+            parts = module.split(".")  # a package's own module comes with it
+            wanted += [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
         wanted += IN_FUNCTIONS.get(name, ())
 
 
@@ -174,7 +173,7 @@ def _ready_patterns(package: Path, sources: list[tuple[str, bytes]]) -> bytes:
         if b"re.compile(" in source and name.partition(".")[0] != "re":
             sys.modules.pop(name, None)  # once more, if it is there already
             importlib.import_module(name)
-    from initpy.config.loading import load
+    load = importlib.import_module("initpy.config.loading").load
 
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as sample:
         sample.write(SAMPLE)
@@ -218,7 +217,7 @@ def _c_source(frozen: list[tuple[str, bool, bytes]], built_in: list[str]) -> str
     for number, (name, is_package, source) in enumerate(frozen):
         code = compile(source, f"<frozen {name}>", "exec", optimize=2, dont_inherit=True)
         # Once more through marshal, or which objects are shared depends on the compiler's past.
-        marshalled = marshal.dumps(marshal.loads(marshal.dumps(code)))
+        marshalled = marshal.dumps(marshal.loads(marshal.dumps(code)))  # noqa: S302
         arrays.append(f"static const unsigned char m{number}[] = {{ /* {name} */")
         for at in range(0, len(marshalled), ROW_BYTES):
             arrays.append("".join(f"{byte}," for byte in marshalled[at : at + ROW_BYTES]))

@@ -20,9 +20,9 @@ else:
 
 SIGQUIT, SIGKILL, SIGCHLD, SIGSTOP, SIGTTIN, SIGTTOU = 3, 9, 17, 19, 21, 22
 FROM_THE_KERNEL = (4, 7, 8, 11)
-"""ILL, BUS, FPE and SEGV, when a fault of ours has raised them, keep their default action: a handler
-that returns would run the faulty instruction again, for ever. Only the executable can tell those
-that somebody has sent, and handles them."""
+"""ILL, BUS, FPE and SEGV, when a fault of ours has raised them, keep their default action: a
+handler that returns would run the faulty instruction again, for ever. Only the executable can tell
+those that somebody has sent, and handles them."""
 
 IGNORED_BY_PYTHON = () if native.IS_BINARY else (13, 25)
 """PIPE and XFSZ, which CPython ignores from its start, unless it is told not to, as the executable
