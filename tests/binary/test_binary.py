@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import build_binary
-from tests.pid1.toml import command
-from tests.support import REPO, skip_or_fail
+from tests.pid1.toml import command, program
+from tests.support import REPO, skip_or_fail, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,6 +179,20 @@ def test_a_fault_s_signal_that_was_sent_is_forwarded(start_init: Start, signum: 
         init.kill(signum)
         init.wait_for_output("caught", times=times)
     assert init.stop() == 0
+
+
+def test_a_fault_of_its_own_is_its_end(start_init: Start) -> None:
+    """A handler that returned to the faulty instruction would run it for ever. Zeros are written
+    over the instruction at which it goes on after its sleep: no machine executes them."""
+    init = start_init(program("web", startsecs=0), as_pid1=False)
+    init.wait_for_output("web ready")
+    syscall = Path(f"/proc/{init.pid}/syscall")
+    *_, counter = wait_for(lambda: words if len(words := syscall.read_text().split()) > 2 else [])
+    with Path(f"/proc/{init.pid}/mem").open("r+b", buffering=0) as memory:
+        memory.seek(int(counter, 16))
+        memory.write(bytes(16))
+    init.kill(signal.SIGWINCH)
+    assert init.wait() in (-signal.SIGSEGV, -signal.SIGILL)
 
 
 def test_a_root_that_has_nothing_but_it_and_a_program(
