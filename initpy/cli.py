@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 
 from initpy.linux import signals
+from initpy.linux.native import complete_python
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,12 +22,13 @@ DEFAULT_CONFIG = "/etc/initpy.toml"
 
 def main() -> NoReturn:
     """The `initpy` command. Ends the process; the exit codes are in the README."""
-    mask = signals.block_all()  # from here on, no signal is lost: those that come wait
+    mask = signals.block_first()  # from here on, no signal is lost: those that come wait
     arguments = sys.argv[1:]
     path = _config_path(arguments)
     if path is not None:
         _run(path, mask)
     signals.set_mask(mask)
+    complete_python()
     sys.exit(_dispatch(arguments))
 
 

@@ -66,15 +66,18 @@ class Init:
         wrapper: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
         python: Sequence[str] = (sys.executable,),
+        binary: Path | None = None,
     ) -> None:
+        """`binary`: the static executable, in the place of the package."""
         unshare = ["unshare", "-pf", "--mount-proc", "--kill-child"] if as_pid1 else []
-        self._python = python[0]
+        self.is_binary = binary is not None
+        self._executable = str(binary or python[0])
         self.config = config
         self.stdout = folder / "stdout"
         self.stderr = folder / "stderr"
         lean = f"import sys; sys.path.append({str(REPO)!r}); from initpy.cli import main; main()"
-        initpy = ["-c", lean] if "-S" in python else ["-m", "initpy"]
-        command = [*wrapper, *unshare, *python, *initpy, "-c", str(config)]
+        initpy = [*python, *(["-c", lean] if "-S" in python else ["-m", "initpy"])]
+        command = [*wrapper, *unshare, *([str(binary)] if binary else initpy), "-c", str(config)]
         with self.stdout.open("wb") as out, self.stderr.open("wb") as err:
             self._outer = subprocess.Popen(
                 command,
@@ -98,7 +101,7 @@ class Init:
         """Down the only children, through wrappers and unshare, to the first initpy."""
         pid = self._outer.pid
         while pid:
-            if b"initpy" in _cmdline(pid) and _cmdline(pid).startswith(self._python.encode()):
+            if b"initpy" in _cmdline(pid) and _cmdline(pid).startswith(self._executable.encode()):
                 return pid
             pid = next(iter(children(pid)), 0)
         return 0

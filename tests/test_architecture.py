@@ -33,6 +33,7 @@ FLOORS = {
 
 PID1_MAY_IMPORT = {
     "__future__",
+    "_initpy",  # built into the static executable, and there only
     "_collections",
     "_signal",
     "errno",
@@ -47,8 +48,7 @@ PID1_MAY_IMPORT = {
 """DESIGN §7: the last two rows of its table, and sys."""
 
 PID1_IMPORTS_ELSEWHERE = {
-    ("initpy.linux.syscalls", "ctypes"),  # only when it is not PID 1
-    ("initpy.linux.spawn", "ctypes"),  # in a child that renounces new privileges
+    ("initpy.linux.native", "ctypes"),  # for prctl: not as PID 1, or in a child that renounces
     ("initpy.linux.log", "_socket"),  # only when stderr is a socket
     ("initpy.cli", "argparse"),  # in a process that is not PID 1
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import posix
 
+from initpy.linux.native import prctl
+
 PR_SET_CHILD_SUBREAPER = 36
 
 MAX_LAST_WORDS_BYTES = 4000
@@ -97,10 +99,9 @@ def become_subreaper() -> str:
     Only for when it is not PID 1, to whom they are handed anyway.
     """
     try:
-        import ctypes  # noqa: PLC0415 - 2 MB that PID 1 does without
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
     except ImportError:
         return "this Python has no ctypes"
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        return errno.errorcode.get(ctypes.get_errno(), "unknown error")
+    except OSError as exc:
+        return errno.errorcode.get(exc.errno or 0, "unknown error")
     return ""

@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.bench.figures import FIGURES, Results
-from tests.bench.peers import INITPY, PEER_NAMES, REPO, find_peers, initpy, python_of
+from tests.bench.peers import (
+    INITPY,
+    PEER_NAMES,
+    REPO,
+    find_peers,
+    initpy,
+    initpy_binary,
+    python_of,
+)
 from tests.bench.stage import NAMESPACE, StageError, Workshop
 from tests.bench.table import BEGIN, put, table
 
@@ -39,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if missing:
         say(f"not found, and left out: {', '.join(missing)}")
     peers = [*[initpy(tree, python) for tree in (REPO, *options.tree)], *others]
+    if binary := os.environ.get("INITPY_BINARY"):
+        peers.insert(1, initpy_binary(Path(binary).resolve()))
     figures = [figure for figure in FIGURES if figure.name in options.only]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # leave nothing behind
     workshop = Workshop.make()

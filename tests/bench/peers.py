@@ -92,18 +92,31 @@ def initpy(tree: Path, python: Path) -> Peer:
 
     def configure(task: Task, folder: Path) -> list[str]:
         launcher = _install(tree, python, folder.parent)
-        config = folder / "initpy.toml"
-        lines = []
-        for number, command in enumerate(task.commands):
-            lines += [f"[program.p{number}]", f"command = {json.dumps(command)}", "startsecs = 0"]
-            lines += [f"autorestart = {json.dumps(task.restart)}"]
-        config.write_text("\n".join(lines) + "\n")
-        return [str(launcher), "-c", str(config)]
+        return [str(launcher), "-c", str(_toml(task, folder))]
 
     text = (tree / "initpy" / "__init__.py").read_text()
     match = re.search(r'__version__ = "(.*)"', text)
     name = INITPY if tree == REPO else f"{INITPY} in {tree}"
     return Peer(name, match.group(1) if match else "", configure)
+
+
+def initpy_binary(binary: Path) -> Peer:
+    """initpy as its static executable."""
+
+    def configure(task: Task, folder: Path) -> list[str]:
+        return [str(binary), "-c", str(_toml(task, folder))]
+
+    return Peer(f"{INITPY}, static", _version(str(binary), "--version"), configure)
+
+
+def _toml(task: Task, folder: Path) -> Path:
+    config = folder / "initpy.toml"
+    lines = []
+    for number, command in enumerate(task.commands):
+        lines += [f"[program.p{number}]", f"command = {json.dumps(command)}", "startsecs = 0"]
+        lines += [f"autorestart = {json.dumps(task.restart)}"]
+    config.write_text("\n".join(lines) + "\n")
+    return config
 
 
 def _install(tree: Path, python: Path, folder: Path) -> Path:
