@@ -13,6 +13,7 @@ NEVER, UNEXPECTED, ALWAYS = 0, 1, 2
 
 # What PID 1 does when it gets a signal (`[init.signals]`).
 SHUTDOWN, RELOAD, FORWARD, IGNORE = "shutdown", "reload", "forward", "ignore"
+UPGRADE = "upgrade"
 
 
 class Backoff(Value):
@@ -103,7 +104,7 @@ class SignalRule(Value):
 
     signum: int
     action: str
-    """SHUTDOWN, RELOAD, FORWARD or IGNORE."""
+    """SHUTDOWN, RELOAD, UPGRADE, FORWARD or IGNORE."""
     keys: tuple[str, ...] = ()
     """FORWARD: to these processes; empty: to every process that catches `send`."""
     send: int = 0

@@ -80,6 +80,13 @@ SIGNALS = Section(
             "reload",
         ),
         Setting("USR2", SignalAction(), "Nothing.", "ignore"),
+        Setting(
+            "59",
+            SignalAction(),
+            "Go on with the initpy that lies at the same path now, if it can take over; `initpy "
+            "upgrade` sends it.",
+            "upgrade",
+        ),
     ),
 )
 

@@ -65,10 +65,13 @@ class Signals:
     `fd` becomes readable when there is something to `take`.
     """
 
-    def __init__(self, mask: tuple[int, ...]) -> None:
+    KEPT = ("inherited",)
+
+    def __init__(self, mask: tuple[int, ...], inherited: Inherited | None = None) -> None:
         """Install the handlers, then let through what has been waiting.
 
-        `mask` is what `block_all` returned at the start.
+        `mask` is what `block_all` returned at the start. `inherited` is what the image before this
+        one was started with: what this one finds is that one's doing.
         """
         self._flags = bytearray(ALL[-1] + 1)
         self.fd, self._write_fd = posix.pipe2(posix.O_NONBLOCK | posix.O_CLOEXEC)
@@ -81,18 +84,20 @@ class Signals:
             before = _signal.signal(signum, handler)
             if before == _signal.SIG_IGN and signum not in IGNORED_BY_PYTHON:
                 ignored.append(signum)
-        limits = resource.getrlimit(resource.RLIMIT_SIGPENDING)
-        hard = limits[1]  # -1: unlimited
-        soft = hard if 0 <= hard < MAX_QUEUED else MAX_QUEUED
-        resource.setrlimit(resource.RLIMIT_SIGPENDING, (soft, hard))
-        self.inherited = Inherited(mask, tuple(ignored), limits)
+        if inherited is None:
+            limits = resource.getrlimit(resource.RLIMIT_SIGPENDING)
+            hard = limits[1]  # -1: unlimited
+            soft = hard if 0 <= hard < MAX_QUEUED else MAX_QUEUED
+            resource.setrlimit(resource.RLIMIT_SIGPENDING, (soft, hard))
+            inherited = Inherited(mask, tuple(ignored), limits)
+        self.inherited = inherited
         set_mask(())
 
     def _note(self, signum: int, _frame: object) -> None:
         self._flags[signum] = 1
 
-    def take(self) -> list[int]:
-        """The signals that have come since the last call, each once.
+    def take(self, taken: list[int] | None = None) -> list[int]:
+        """The signals that have come since the last call, each once, added to `taken`.
 
         Which came first cannot be known. QUIT is last, for after another signal it says more.
         """
@@ -101,13 +106,16 @@ class Signals:
                 pass
         except BlockingIOError:
             pass
-        taken = []
+        if taken is None:
+            taken = []
         signum = self._flags.find(1)
         while signum >= 0:
+            if signum not in taken:
+                taken.append(signum)
             self._flags[signum] = 0  # before it is acted on: a second one must not be lost
-            taken.append(signum)
             signum = self._flags.find(1, signum + 1)
-        return sorted(taken, key=SIGQUIT.__eq__)
+        taken.sort(key=SIGQUIT.__eq__)
+        return taken
 
 
 def restore_in_child(inherited: Inherited) -> None:
