@@ -6,6 +6,7 @@ what that codec does not carry is written as a tuple with its kind in front:
     ("t", item, …)            a tuple            ("d", key, value, …)   a dict
     ("l", item, …)            a list             ("y", bytes)           a bytearray
     ("u", item, …)            a set              (number, field, …)     an object
+    ("r", number)             the tuple or value that was the so-many-th, once more
 
 An object is of the class that has this number in the schema, which comes first and names each
 class and its fields. So another version may have more fields, as long as the new ones have
@@ -22,6 +23,7 @@ from initpy import __version__, helpers, pid1, plan, sweeping, wire
 from initpy.core import door, messages, states, supervisor
 from initpy.core.values import Value
 from initpy.linux import reaper, signals
+from initpy.linux.image import FORMAT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,10 +31,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     State = dict[str, dict[str, Any]]
-
-FORMAT = 1
-"""To be raised by whoever gives something in the state another meaning. A field that is added, with
-a default, is no new format."""
 
 MAGIC = b"initpy-state"
 
@@ -155,26 +153,36 @@ _SCALARS = (int, float, str, bytes, bool)
 
 
 class _Flattener:
-    """What is there several times, as the specs of the plan and of the processes, is made once."""
+    """What is there several times, as the specs of the plan and of the processes, is told once."""
 
     def __init__(self, numbers: dict[type, int]) -> None:
         """`numbers` is filled with the classes that occur."""
         self._numbers = numbers
         self._classes = _classes()
-        self._known: dict[int, object] = {}
+        self._told: dict[int, int] = {}
 
     def flat(self, value: Any) -> object:
         cls = type(value)
         if value is None or cls in _SCALARS:
             return value
-        known = self._known.get(id(value))
-        if known is None:
-            known = self._known[id(value)] = self._flat(cls, value)
-        return known
+        if cls is not tuple and not issubclass(cls, Value):
+            return self._flat(cls, value)
+        if id(value) in self._told:
+            return ("r", self._told[id(value)])
+        if cls is tuple:
+            flat = ("t", *map(self.flat, value))
+        else:
+            fields = tuple(value)[: len(_fields(cls))]
+            flat = (self._number(cls), *map(self.flat, fields))
+        self._told[id(value)] = len(self._told)
+        return flat
+
+    def _number(self, cls: type) -> int:
+        if self._classes.get(cls.__name__) is not cls:
+            raise HandOverError(f"cannot carry a {cls.__name__}")
+        return self._numbers.setdefault(cls, len(self._numbers))
 
     def _flat(self, cls: type, value: Any) -> object:
-        if cls is tuple:
-            return ("t", *map(self.flat, value))
         if cls is list:
             return ("l", *map(self.flat, value))
         if cls is set:
@@ -183,19 +191,15 @@ class _Flattener:
             return ("d", *[self.flat(each) for pair in value.items() for each in pair])
         if cls is bytearray:
             return ("y", bytes(value))
-        if self._classes.get(cls.__name__) is not cls:
-            raise HandOverError(f"cannot carry a {cls.__name__}")
-        number = self._numbers.setdefault(cls, len(self._numbers))
-        if issubclass(cls, Value):
-            return (number, *map(self.flat, tuple(value)[: len(_fields(cls))]))
+        number = self._number(cls)
         return (number, *[self.flat(getattr(value, name)) for name in _fields(cls)])
 
 
 class _Builder:
-    """The way back. `wire` has made one tuple of equal ones; one value is made of it, too."""
+    """The way back."""
 
     def __init__(self, schema: Any) -> None:
-        self._known: dict[int, object] = {}
+        self._told: list[object] = []
         self._schema: list[tuple[type, tuple[str, ...]]] = []
         classes = _classes()
         for name, fields in schema:
@@ -209,12 +213,11 @@ class _Builder:
     def built(self, flat: Any) -> Any:
         if type(flat) is not tuple:
             return flat
-        known = self._known.get(id(flat))
-        if known is not None:
-            return known
         kind, items = flat[0], [self.built(item) for item in flat[1:]]
         if kind == "t":
             value: object = tuple(items)
+        elif kind == "r":
+            return self._told[items[0]]
         elif kind == "l":
             return items
         elif kind == "u":
@@ -233,7 +236,7 @@ class _Builder:
                 value = cls(**dict(zip(names, items, strict=True)))
         else:
             raise HandOverError(f"the state has a {kind!r} in it, of which nothing is known")
-        self._known[id(flat)] = value
+        self._told.append(value)
         return value
 
 

@@ -10,13 +10,16 @@ import posix
 import select
 import time
 
-from initpy import handover
+from initpy import handover, repair
 from initpy.core.messages import TimerFired
 from initpy.core.supervisor import OWN_TIMER, Supervisor, step
-from initpy.linux.image import CHECK, VARIABLE
+from initpy.linux.image import CHECK, VARIABLE, memory_file
 from initpy.linux.spawn import errno_name
-from initpy.pid1 import PARTS
 from initpy.wire import frame
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from initpy.pid1 import Pid1
 
 CHECK_S = 5.0
 """A program that has not answered by then hangs."""
@@ -25,12 +28,15 @@ MAX_SAID_BYTES = 64 * 1024
 NO_SUCH_TIMER = -1
 
 
-def check(
-    answer_fd: int, program: int, argv: list[str], environment: dict[bytes, bytes], state_fd: int
-) -> int:
-    """In a helper: ask the open program, and write why it cannot take over (empty: it can), as a
-    frame, to `answer_fd`. Returns the helper's exit code."""
-    message = frame(_why_not(program, argv, environment, state_fd))
+def ask(loop: Pid1, answer_fd: int) -> int:
+    """In a helper: ask the open program with a copy of the state, and write why it cannot take over
+    (empty: it can), as a frame, to `answer_fd`. Returns the helper's exit code."""
+    try:
+        copy = memory_file(repair.packed(loop, 0.0, "a copy"))
+        why_not = _why_not(loop.new_program or 0, loop.image.argv, loop.environment, copy)
+    except Exception as exc:
+        why_not = f"it could not be asked: {exc}"
+    message = frame(why_not)
     while message:
         message = message[posix.write(answer_fd, message) :]
     return 0
@@ -87,8 +93,8 @@ def answer(raw: bytes) -> int:
     """
     try:
         state, _, _ = handover.unpack(raw)
-        handover.verify(PARTS, state)
-        supervisor = state["loop"]["_state"]
+        repair.verify(state)
+        supervisor = state["loop"]["state"]
         if type(supervisor) is not Supervisor:
             raise handover.HandOverError("there is no supervisor in the state")
         step(supervisor, TimerFired(OWN_TIMER, NO_SUCH_TIMER), time.monotonic())

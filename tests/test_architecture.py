@@ -26,7 +26,7 @@ FLOORS = {
     "initpy.sweeping": 2,
     "initpy.early": 2,
     "initpy.helpers": 2,
-    "initpy.faults": 2,
+    "initpy.repair": 2,
     "initpy.handover": 2,
     "initpy.upgrade": 2,
     "initpy.config": 3,

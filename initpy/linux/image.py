@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import NoReturn
 
+FORMAT = 1
+"""Of the state. To be raised by whoever gives something in it another meaning; a field that is
+added, with a default, is no new format. It stands here, where it is loaded from the start: in an
+upgrade of the package, the rest of the hand-over may be loaded from the new files."""
+
 VARIABLE = b"INITPY_HANDOVER"
 TAKE, CHECK = b"take", b"check"
 
@@ -33,7 +38,7 @@ class Image:
         """Of the whole command: with the interpreter and its options, where there is one."""
         self.path = _link("/proc/self/exe") or sys.executable or self.argv[0]
         """Where another program may come to lie, to which to upgrade."""
-        self.comm = _read_file("/proc/self/comm")
+        self.comm = _read_file("/proc/self/comm").rstrip(b"\n")
         """The name in `ps`, which executing an fd would change to its number."""
         self._fd = _open("/proc/self/exe") if _link("/proc/self/exe") else _open(self.path)
         self._stamp = _stamp(getattr(initpy, "__file__", None))
@@ -60,7 +65,7 @@ class Image:
 
     def keep_name(self) -> None:
         """Be called in `ps` as ever."""
-        if self.comm and _read_file("/proc/self/comm") != self.comm:
+        if self.comm and _read_file("/proc/self/comm").rstrip(b"\n") != self.comm:
             try:
                 fd = posix.open("/proc/self/comm", posix.O_WRONLY | posix.O_CLOEXEC)
                 posix.write(fd, self.comm)

@@ -71,8 +71,7 @@ def _say(text: str) -> None:
     poll = select.poll()
     poll.register(2, select.POLLOUT)
     if any(event == select.POLLOUT for _, event in poll.poll(0)):  # never wait for a reader
-        line = f"{time.strftime('%Y-%m-%d %H:%M:%S')},000 CRIT initpy: {text}\n"
         try:
-            posix.write(2, line.encode(errors="replace")[:4096])
+            posix.write(2, f"initpy: {text}\n".encode(errors="replace")[:4096])
         except OSError:
             return
