@@ -96,7 +96,8 @@ class Helpers:
         self._answer(helper)
         while helper.fd != CLOSED:
             try:
-                helper.values += helper.frames.feed(raw := posix.read(helper.fd, READ_BYTES))
+                helper.frames.held += (raw := posix.read(helper.fd, READ_BYTES))
+                helper.frames.feed(b"", helper.values)
             except BlockingIOError:
                 return
             except WireError as exc:

@@ -69,7 +69,7 @@ from initpy.wire import frame
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, NoReturn
 
     from initpy.core.states import ExitStatus
     from initpy.early import Early
@@ -220,9 +220,7 @@ class Pid1:
         """What it has said: why not; empty: it can."""
         self._watch(self.signals.fd, self._take_signals)
         if early.state is not None:
-            from initpy import repair  # noqa: PLC0415
-
-            repair.take_over(self, early.state, early.version)
+            self._take_over(early.state, early.version)
             return
         self.environment = given_environment()
         self.helpers.adopt(early.helper_pid, early.helper_fd, "config", ReadPlan())
@@ -241,6 +239,19 @@ class Pid1:
                 self._repair(exc)
         self.log.flush_before_exit(LAST_LINES_S)
         return self.exit_code
+
+    def _take_over(self, state: dict[str, dict[str, Any]], version: str) -> None:
+        """Be what the image before this one was."""
+        try:
+            from initpy import repair  # noqa: PLC0415 - seldom needed
+
+            repair.take_over(self, state, version)
+        except BaseException as exc:  # there are children, and nobody else to see to them
+            self._give_up(f"cannot take over from itself: {exc!r}")
+
+    def _give_up(self, why: str) -> NoReturn:
+        children = (*self.keys, *self.helpers.by_pid)
+        last_resort.run(why, children, self.state.plan.shutdown_timeout_s)
 
     # ------------------------------------------------------------ the loop
 
@@ -381,9 +392,7 @@ class Pid1:
         now = time.monotonic()
         self.faults = [*[earlier for earlier in self.faults if earlier > now - WITHIN_S], now]
         if len(self.faults) > MAX_FAULTS:
-            children = (*self.keys, *self.helpers.by_pid)
-            why = f"{len(self.faults)} faults within {WITHIN_S:g} s, the last: {exc!r}"
-            last_resort.run(why, children, self.state.plan.shutdown_timeout_s)
+            self._give_up(f"{len(self.faults)} faults in {WITHIN_S:g} s, the last: {exc!r}")
         try:
             if why_not := self.image.why_not_again():
                 self._go_on(exc, why_not)

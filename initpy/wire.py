@@ -77,14 +77,14 @@ class Frames:
         self.held = bytearray()
         """The beginning of a frame whose rest has yet to come."""
 
-    def feed(self, raw: bytes) -> list[object]:
-        """The values that are complete with `raw`.
+    def feed(self, raw: bytes, values: list[object] | None = None) -> list[object]:
+        """The values that are complete with `raw`, added to `values`.
 
         Raises:
             WireError: the sender does not speak this codec; nothing more can be made of it.
         """
         self.held += raw
-        values: list[object] = []
+        whole = []
         begin = 0
         while len(self.held) >= begin + 4:
             size = int.from_bytes(self.held[begin : begin + 4], "big")
@@ -93,8 +93,11 @@ class Frames:
             end = begin + 4 + size
             if len(self.held) < end:
                 break
-            values.append(decode(bytes(memoryview(self.held)[begin + 4 : end])))
+            whole.append(decode(bytes(memoryview(self.held)[begin + 4 : end])))
             begin = end
+        if values is None:
+            values = []
+        values += whole
         del self.held[:begin]  # last: what goes wrong before costs no bytes
         return values
 

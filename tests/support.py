@@ -66,7 +66,9 @@ class Init:
         wrapper: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
         python: Sequence[str] = (sys.executable,),
+        script: Sequence[str] = (),
     ) -> None:
+        """`script` is what Python runs in place of the package."""
         unshare = ["unshare", "-pf", "--mount-proc", "--kill-child"] if as_pid1 else []
         self._python = python[0]
         self.config = config
@@ -74,6 +76,7 @@ class Init:
         self.stderr = folder / "stderr"
         lean = f"import sys; sys.path.append({str(REPO)!r}); from initpy.cli import main; main()"
         initpy = ["-c", lean] if "-S" in python else ["-m", "initpy"]
+        initpy = [*script] or initpy
         command = [*wrapper, *unshare, *python, *initpy, "-c", str(config)]
         with self.stdout.open("wb") as out, self.stderr.open("wb") as err:
             self._outer = subprocess.Popen(

@@ -21,6 +21,11 @@ sys.path.append(__file__.rpartition("/tests/")[0])
 from initpy.cli import main  # noqa: E402
 
 
+def module_of(name: str) -> object:
+    __import__(name)
+    return sys.modules[name]
+
+
 class InjectedError(Exception):
     pass
 
@@ -37,7 +42,7 @@ def strike(path: str, exc: type[BaseException]) -> None:
 
 def wrap(path: str, point: str, when: str, nth: int) -> None:
     module, _, name = point.partition(":")
-    owner: object = sys.modules[module]
+    owner = module_of(module)
     *outer, name = name.split(".")
     for each in outer:
         owner = getattr(owner, each)
@@ -63,7 +68,7 @@ def wrap(path: str, point: str, when: str, nth: int) -> None:
 
 def trace_lines(path: str, modules: list[str]) -> None:
     """Raise once in each line; those that have had it are written to the file."""
-    files = {sys.modules[module].__file__ for module in modules}
+    files = {vars(module_of(module))["__file__"] for module in modules}
     with open(path) as struck_file:
         struck = {line.strip() for line in struck_file if ":" in line}
     begun = False
