@@ -250,6 +250,10 @@ class Pid1:
             self._give_up(f"cannot take over from itself: {exc!r}")
 
     def _give_up(self, why: str) -> NoReturn:
+        try:
+            self.log.flush_before_exit(LAST_LINES_S)
+        except BaseException:  # noqa: S110 - the last resort says what matters
+            pass
         children = (*self.keys, *self.helpers.by_pid)
         last_resort.run(why, children, self.state.plan.shutdown_timeout_s)
 
@@ -257,7 +261,6 @@ class Pid1:
 
     def _turn(self) -> None:
         """Wait for what comes first, and see to everything that has come."""
-        self.at = None
         for fd, _ in self._epoll.poll(self._wait_s()):
             callback = self._callbacks.get(fd)
             if callback is not None:  # else an earlier callback of this turn has unwatched it
@@ -273,6 +276,7 @@ class Pid1:
         self.at = LOG
         self.log.flush()
         self._watch_log()
+        self.at = None
         if self.upgrade_answer is not None:
             self._upgrade(self.upgrade_answer)
 

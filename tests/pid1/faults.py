@@ -28,6 +28,7 @@ class Faulty:
         *faults: str,
         patch: str = "",
         script: Path = FAULTY,
+        python: Path = Path(sys.executable),
         **options: Any,
     ) -> None:
         self.folder = folder / "faults"
@@ -39,7 +40,7 @@ class Faulty:
             (self.folder / "patch.py").write_text(patch)
         self.init = start(
             toml,
-            python=(sys.executable, "-I", "-S"),
+            python=(str(python), "-I", "-S"),
             script=(str(script),),
             env={"FAULTS": str(self.folder)},
             **options,
