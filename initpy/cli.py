@@ -78,6 +78,10 @@ def _dispatch(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.config is not None:
         parser.error("-c FILE runs FILE, and goes with nothing else")
+    if options.command == "upgrade":
+        from initpy.ctl import upgrade  # noqa: PLC0415
+
+        return upgrade.main(options.pid)
     from initpy.config import check  # noqa: PLC0415
 
     if options.schema:
@@ -94,7 +98,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="initpy",
         usage=f"initpy [-c FILE]          run the programs of FILE ({DEFAULT_CONFIG})\n"
         "       initpy check FILE        say what is wrong with FILE, and run nothing\n"
-        "       initpy check --schema    print a JSON Schema of the file, for editors",
+        "       initpy check --schema    print a JSON Schema of the file, for editors\n"
+        "       initpy upgrade           have a running initpy go on with the one installed now",
         description="The init that runs as PID 1 in a container and supervises the programs in it.",
         allow_abbrev=False,
     )
@@ -102,7 +107,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-c", "--config", metavar="FILE", help="the TOML file that names the programs"
     )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(
+        title="commands", required=True, metavar="COMMAND", dest="command"
+    )
     check = commands.add_parser(
         "check",
         help="say what is wrong with a file (exit code 0: nothing, 2: something)",
@@ -112,4 +119,11 @@ def _parser() -> argparse.ArgumentParser:
     what = check.add_mutually_exclusive_group(required=True)
     what.add_argument("file", nargs="?", metavar="FILE", help="the TOML file")
     what.add_argument("--schema", action="store_true", help="print the JSON Schema instead")
+    upgrade = commands.add_parser(
+        "upgrade",
+        help="have a running initpy go on with the program that lies at its path now",
+        usage="initpy upgrade [--pid PID]",
+        allow_abbrev=False,
+    )
+    upgrade.add_argument("--pid", type=int, default=1, metavar="PID", help="of that initpy (1)")
     return parser

@@ -252,8 +252,8 @@ class Pid1:
     def _give_up(self, why: str) -> NoReturn:
         try:
             self.log.flush_before_exit(LAST_LINES_S)
-        except BaseException:  # noqa: S110 - the last resort says what matters
-            pass
+        except BaseException:  # the last resort says what matters
+            self.log.give_up()
         children = (*self.keys, *self.helpers.by_pid)
         last_resort.run(why, children, self.state.plan.shutdown_timeout_s)
 

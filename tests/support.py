@@ -204,6 +204,17 @@ def wait_for_descendants(pid: int, count: int) -> list[int]:
     return descendants(pid)
 
 
+def fds_of(pid: int) -> list[str]:
+    """What its descriptors are."""
+    found = []
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found.append(os.readlink(f"/proc/{pid}/fd/{name}"))
+        except OSError:  # closed meanwhile
+            continue
+    return found
+
+
 def is_alive(pid: int) -> bool:
     """Whether the process exists and is no zombie."""
     return status_field(pid, "State")[:1] not in ("", "Z", "X")

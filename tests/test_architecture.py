@@ -30,6 +30,7 @@ FLOORS = {
     "initpy.handover": 2,
     "initpy.upgrade": 2,
     "initpy.config": 3,
+    "initpy.ctl": 4,
     "initpy.cli": 5,
     "initpy.__main__": 6,
 }

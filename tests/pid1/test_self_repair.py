@@ -18,6 +18,7 @@ from tests.pid1.toml import command, program
 from tests.support import (
     REPO,
     children,
+    fds_of,
     is_alive,
     status_field,
     wait_for,
@@ -423,7 +424,7 @@ def test_hundreds_of_images_leave_fds_and_memory_where_they_were(
         measure.seen += times  # type: ignore[attr-defined]
         init.wait_for_log(AGAIN, times=measure.seen)  # type: ignore[attr-defined]
         wait_for(lambda: status_field(init.pid, "State")[:1] == "S")
-        fds = sorted(re.sub(r"\d+", "", os.readlink(fd)) for fd in fds_of(init))
+        fds = sorted(re.sub(r"\d+", "", fd) for fd in fds_of(init.pid))
         rollup = Path(f"/proc/{init.pid}/smaps_rollup").read_text()
         return fds, int(re.findall(r"^Private_Dirty: +(\d+) kB", rollup, re.MULTILINE)[0])
 
@@ -434,10 +435,6 @@ def test_hundreds_of_images_leave_fds_and_memory_where_they_were(
     assert dirty_after_kb < dirty_kb + 200
     assert len(children(init.pid)) == 1
     assert init.stop() == 0
-
-
-def fds_of(init: Init) -> list[str]:
-    return [f"/proc/{init.pid}/fd/{name}" for name in os.listdir(f"/proc/{init.pid}/fd")]
 
 
 # ---------------------------------------------------------------- what fails again
