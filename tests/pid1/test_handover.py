@@ -11,7 +11,7 @@ from hypothesis.stateful import precondition, rule
 
 import initpy
 from initpy import handover
-from initpy.core.door import Process
+from initpy.core.door import Process, is_waiting
 from initpy.core.messages import Executed, Spawned, Start, TimerFired
 from initpy.core.supervisor import Supervisor
 from initpy.handover import HandOverError, pack, unpack
@@ -58,9 +58,16 @@ class HandedOver(WholeLives):
     def a_timer_is_lost(self, data: st.DataObject) -> None:
         kernel = self.kernel
         kernel.settle()
-        lost = data.draw(st.sampled_from(sorted(kernel.armed))) if kernel.armed else None
-        if lost is None or kernel.exit_code is not None:
+        processes = kernel.supervisor.processes
+        awaited = [  # others are superseded, and mean nothing
+            key
+            for key, (_, epoch) in kernel.armed.items()
+            if key == ""
+            or (key in processes and is_waiting(processes[key]) and processes[key].epoch == epoch)
+        ]
+        if not awaited or kernel.exit_code is not None:
             return
+        lost = data.draw(st.sampled_from(sorted(awaited)))
         before = dict(kernel.armed)
         del kernel.armed[lost]
         _, effects = missing_in(kernel)
