@@ -85,6 +85,10 @@ def _dispatch(arguments: list[str]) -> int:
         from initpy.config import convert  # noqa: PLC0415
 
         return convert.main(options.convert)
+    if options.command == "upgrade":
+        from initpy.ctl import upgrade  # noqa: PLC0415
+
+        return upgrade.main(options.pid)
     from initpy.config import check  # noqa: PLC0415
 
     if options.schema:
@@ -102,7 +106,8 @@ def _parser() -> argparse.ArgumentParser:
         usage=f"initpy [-c FILE]          run the programs of FILE ({DEFAULT_CONFIG})\n"
         "       initpy check FILE        say what is wrong with FILE, and run nothing\n"
         "       initpy check --schema    print a JSON Schema of the file, for editors\n"
-        "       initpy convert FILE      make TOML of a supervisord.conf or a Procfile",
+        "       initpy convert FILE      make TOML of a supervisord.conf or a Procfile\n"
+        "       initpy upgrade           have a running initpy go on with the one installed now",
         description="The init that runs as PID 1 in a container and supervises the programs in it.",
         allow_abbrev=False,
     )
@@ -110,7 +115,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-c", "--config", metavar="FILE", help="the TOML file that names the programs"
     )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(
+        title="commands", required=True, metavar="COMMAND", dest="command"
+    )
     check = commands.add_parser(
         "check",
         help="say what is wrong with a file (exit code 0: nothing, 2: something)",
@@ -127,4 +134,11 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     convert.add_argument("convert", metavar="FILE", help="the supervisord.conf or Procfile")
+    upgrade = commands.add_parser(
+        "upgrade",
+        help="have a running initpy go on with the program that lies at its path now",
+        usage="initpy upgrade [--pid PID]",
+        allow_abbrev=False,
+    )
+    upgrade.add_argument("--pid", type=int, default=1, metavar="PID", help="of that initpy (1)")
     return parser

@@ -13,6 +13,10 @@ NEVER, UNEXPECTED, ALWAYS = 0, 1, 2
 
 # What PID 1 does when it gets a signal (`[init.signals]`).
 SHUTDOWN, RELOAD, FORWARD, IGNORE = "shutdown", "reload", "forward", "ignore"
+UPGRADE = "upgrade"
+UPGRADE_SIGNAL = 59
+"""What does that if nothing else is said. By number, for glibc and musl count the real-time signals
+from different ones; it is glibc's RTMIN+25, with which systemd, too, is executed anew."""
 
 
 class Backoff(Value):
@@ -103,7 +107,7 @@ class SignalRule(Value):
 
     signum: int
     action: str
-    """SHUTDOWN, RELOAD, FORWARD or IGNORE."""
+    """SHUTDOWN, RELOAD, UPGRADE, FORWARD or IGNORE."""
     keys: tuple[str, ...] = ()
     """FORWARD: to these processes; empty: to every process that catches `send`."""
     send: int = 0

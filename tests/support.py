@@ -66,9 +66,11 @@ class Init:
         wrapper: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
         python: Sequence[str] = (sys.executable,),
+        script: Sequence[str] = (),
         binary: Path | None = None,
     ) -> None:
-        """`binary`: the static executable, in the place of the package."""
+        """`script` is what Python runs in place of the package; `binary` the static executable, in
+        the place of both."""
         unshare = ["unshare", "-pf", "--mount-proc", "--kill-child"] if as_pid1 else []
         self.is_binary = binary is not None
         self._executable = str(binary or python[0])
@@ -76,8 +78,9 @@ class Init:
         self.stdout = folder / "stdout"
         self.stderr = folder / "stderr"
         lean = f"import sys; sys.path.append({str(REPO)!r}); from initpy.cli import main; main()"
-        initpy = [*python, *(["-c", lean] if "-S" in python else ["-m", "initpy"])]
-        command = [*wrapper, *unshare, *([str(binary)] if binary else initpy), "-c", str(config)]
+        initpy = [*script] or (["-c", lean] if "-S" in python else ["-m", "initpy"])
+        program = [str(binary)] if binary else [*python, *initpy]
+        command = [*wrapper, *unshare, *program, "-c", str(config)]
         with self.stdout.open("wb") as out, self.stderr.open("wb") as err:
             self._outer = subprocess.Popen(
                 command,
@@ -202,6 +205,17 @@ def wait_for_descendants(pid: int, count: int) -> list[int]:
     """Its descendants, in the order of their birth, as soon as there are so many."""
     wait_for(lambda: len(descendants(pid)) >= count, about=f"{count} descendants of {pid}")
     return descendants(pid)
+
+
+def fds_of(pid: int) -> list[str]:
+    """What its descriptors are."""
+    found = []
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found.append(os.readlink(f"/proc/{pid}/fd/{name}"))
+        except OSError:  # closed meanwhile
+            continue
+    return found
 
 
 def is_alive(pid: int) -> bool:

@@ -38,6 +38,7 @@ usage: initpy [-c FILE]          run the programs of FILE (/etc/initpy.toml)
        initpy check FILE        say what is wrong with FILE, and run nothing
        initpy check --schema    print a JSON Schema of the file, for editors
        initpy convert FILE      make TOML of a supervisord.conf or a Procfile
+       initpy upgrade           have a running initpy go on with the one installed now
 
 The init that runs as PID 1 in a container and supervises the programs in it.
 """

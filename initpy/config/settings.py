@@ -27,6 +27,7 @@ from initpy.config.kinds import (
 )
 from initpy.config.tables import BackoffTable, RestartLimitTable, RlimitTable
 from initpy.core.values import Value
+from initpy.plan import UPGRADE_SIGNAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,6 +81,13 @@ SIGNALS = Section(
             "reload",
         ),
         Setting("USR2", SignalAction(), "Nothing.", "ignore"),
+        Setting(
+            str(UPGRADE_SIGNAL),
+            SignalAction(),
+            "Go on with the initpy that lies at the same path now, if it can take over; `initpy "
+            "upgrade` sends it.",
+            "upgrade",
+        ),
     ),
 )
 

@@ -248,6 +248,10 @@ class ReadPlan(Value):
     """Have a helper read the configuration again. Answered by PlanReady or PlanRefused."""
 
 
+class Upgrade(Value):
+    """Let the program that lies at PID 1's path now take over, if it can."""
+
+
 class FindCatchers(Value):
     """Ask a helper which of these processes have a handler for `send`."""
 

@@ -15,12 +15,17 @@ class Timers:
 
     SLACK = 64
 
+    KEPT = ("_heap", "_newest")
+
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, str]] = []
         self._newest: dict[str, tuple[float, int]] = {}
 
     def __len__(self) -> int:
         return len(self._newest)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._newest
 
     def set(self, key: str, due_at: float, epoch: int) -> None:
         """Arm the timer of `key`, in place of the one it had."""

@@ -34,6 +34,8 @@ class LogWriter:
     is dropped, and once there is room again a line says how many were.
     """
 
+    KEPT = ("_dropped", "_is_dead", "_is_mid_line", "_queue")
+
     def __init__(self, fd: int) -> None:
         self.fd = fd
         """To be watched for writability while `backlog` is true."""
@@ -96,6 +98,10 @@ class LogWriter:
             self._stamp_second = second
         text = text.replace("\n", "\\n")  # a path may hold anything; a line stays a line
         return f"{self._stamp},{millis:03d} {level} {text}\n".encode(errors="replace")
+
+    def give_up(self) -> None:
+        """Write nothing any more."""
+        self._is_dead = True
 
     def _drop_queue(self) -> None:
         """Give up what waits, but not the file: the next line may find room again."""

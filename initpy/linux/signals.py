@@ -78,10 +78,13 @@ class Signals:
     `fd` becomes readable when there is something to `take`.
     """
 
-    def __init__(self, mask: tuple[int, ...]) -> None:
+    KEPT = ("inherited",)
+
+    def __init__(self, mask: tuple[int, ...], inherited: Inherited | None = None) -> None:
         """Install the handlers, then let through what has been waiting.
 
-        `mask` is what `block_all` returned at the start.
+        `mask` is what `block_all` returned at the start. `inherited` is what the image before this
+        one was started with: what this one finds is that one's doing.
         """
         self._flags = bytearray(ALL[-1] + 1)
         self.fd, self._write_fd = posix.pipe2(posix.O_NONBLOCK | posix.O_CLOEXEC)
@@ -96,18 +99,20 @@ class Signals:
                 ignored.append(signum)
             if signum in FROM_THE_KERNEL:
                 native.handle_sent(signum)
-        limits = resource.getrlimit(resource.RLIMIT_SIGPENDING)
-        hard = limits[1]  # -1: unlimited
-        soft = hard if 0 <= hard < MAX_QUEUED else MAX_QUEUED
-        resource.setrlimit(resource.RLIMIT_SIGPENDING, (soft, hard))
-        self.inherited = Inherited(mask, tuple(ignored), limits)
+        if inherited is None:
+            limits = resource.getrlimit(resource.RLIMIT_SIGPENDING)
+            hard = limits[1]  # -1: unlimited
+            soft = hard if 0 <= hard < MAX_QUEUED else MAX_QUEUED
+            resource.setrlimit(resource.RLIMIT_SIGPENDING, (soft, hard))
+            inherited = Inherited(mask, tuple(ignored), limits)
+        self.inherited = inherited
         set_mask(())
 
     def _note(self, signum: int, _frame: object) -> None:
         self._flags[signum] = 1
 
-    def take(self) -> list[int]:
-        """The signals that have come since the last call, each once.
+    def take(self, taken: list[int] | None = None) -> list[int]:
+        """The signals that have come since the last call, each once, added to `taken`.
 
         Which came first cannot be known. QUIT is last, for after another signal it says more.
         """
@@ -116,11 +121,13 @@ class Signals:
                 pass
         except BlockingIOError:
             pass
-        taken = []
+        if taken is None:
+            taken = []
         signum = self._flags.find(1)
         while signum >= 0:
+            if signum not in taken:
+                taken.append(signum)
             self._flags[signum] = 0  # before it is acted on: a second one must not be lost
-            taken.append(signum)
             signum = self._flags.find(1, signum + 1)
         if SIGQUIT in taken:
             taken.remove(SIGQUIT)

@@ -37,6 +37,10 @@ MARK_VARIABLE = b"INITPY_PROCESS"
 _S_IFMT, _S_IFDIR = 0o170000, 0o040000
 
 
+def _nobody(_pid: int, _fd: int) -> None:
+    pass
+
+
 class SpawnError(Exception):
     """There is no child; the text is what the operator reads."""
 
@@ -47,11 +51,13 @@ def spawn(
     stdin_fd: int,
     inherited: Inherited,
     mark: int,
+    record: Callable[[int, int], None] = _nobody,
 ) -> tuple[int, int]:
     """Fork and have the child execute the program.
 
     `environment` is PID 1's own, over which the program's is laid. `mark` is a number by which all
-    that the program leaves behind is known, see `sweep`.
+    that the program leaves behind is known, see `sweep`. `record` is given what is returned, and is
+    the next act after the fork: whatever goes wrong then, the child is known.
 
     Returns the pid, and the fd from which the reason comes if exec fails, non-blocking: end of
     file means that it has succeeded.
@@ -64,7 +70,7 @@ def spawn(
         argv, paths = spec.argv, spec.paths
         _become(spec, argv, paths, (), environment, stdin_fd, write_fd, inherited, mark)
 
-    return _fork(spec.name, become)
+    return _fork(spec.name, become, record)
 
 
 def spawn_stop_command(
@@ -74,6 +80,7 @@ def spawn_stop_command(
     inherited: Inherited,
     mark: int,
     main_pid: int,
+    record: Callable[[int, int], None] = _nobody,
 ) -> tuple[int, int]:
     """As `spawn`, for the program's stop command: in the same circumstances (user, directory,
     limits, …), and with `main_pid`, the program's, in the variable MAINPID."""
@@ -83,10 +90,12 @@ def spawn_stop_command(
         argv, paths = spec.stop_command, spec.stop_paths
         _become(spec, argv, paths, added, environment, stdin_fd, write_fd, inherited, mark)
 
-    return _fork(f"{spec.name}'s stop_command", become)
+    return _fork(f"{spec.name}'s stop_command", become, record)
 
 
-def _fork(name: str, become: Callable[[int], None]) -> tuple[int, int]:
+def _fork(
+    name: str, become: Callable[[int], None], record: Callable[[int, int], None]
+) -> tuple[int, int]:
     """Fork, and run `become` in the child, which must not return from it, with the fd that takes
     the reason. Returns the pid, and the fd to read the reason from."""
     try:
@@ -101,6 +110,7 @@ def _fork(name: str, become: Callable[[int], None]) -> tuple[int, int]:
         pid = posix.fork()
         if pid == 0:
             become(write_fd)
+        record(pid, reason_fd)
     except OSError as exc:
         posix.close(reason_fd)
         if exc.errno == errno.EAGAIN:
@@ -114,11 +124,13 @@ def _fork(name: str, become: Callable[[int], None]) -> tuple[int, int]:
     return pid, reason_fd
 
 
-def fork_helper(body: Callable[[int], int], inherited: Inherited) -> tuple[int, int]:
+def fork_helper(
+    body: Callable[[int], int], inherited: Inherited, record: Callable[[int, int], None] = _nobody
+) -> tuple[int, int]:
     """Fork a child that runs `body` with the fd of a pipe to write to, and exits with its result.
 
     It has a session of its own, so that a Ctrl-C reaches PID 1 alone, and the signal dispositions
-    of a program.
+    of a program. `record` is as for `spawn`.
 
     Returns the pid, and the fd to read from, non-blocking.
 
@@ -131,6 +143,7 @@ def fork_helper(body: Callable[[int], int], inherited: Inherited) -> tuple[int, 
         pid = posix.fork()
         if pid == 0:
             _help(body, write_fd, inherited)
+        record(pid, read_fd)
     except OSError:
         posix.close(read_fd)
         raise

@@ -23,7 +23,6 @@ from initpy.config.lint.files import (
     shown_path,
 )
 from initpy.config.problems import shown
-from initpy.core.door import SIGTERM
 from initpy.core.values import replace
 
 TYPE_CHECKING = False
