@@ -1,33 +1,84 @@
 """Floor 5: argument parsing and dispatch.
 
-`initpy -c FILE` is what runs as PID 1. It is recognised here by hand, because argparse would cost
-PID 1 more memory than its own code; everything else, mistakes included, goes to argparse, in a
-process that lives for a moment.
+What runs as PID 1 is recognised here by hand, because argparse would cost PID 1 more memory than
+its own code: `initpy -c FILE`, `initpy run …`, `initpy [options] -- COMMAND`, and the names of
+other inits. Everything else, mistakes included, goes to argparse, in a process that lives for a
+moment.
 """
 
 from __future__ import annotations
 
 import sys
 
-from initpy.linux import signals
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    import signal as _signal
     from typing import NoReturn
+else:
+    import _signal
 
 DEFAULT_CONFIG = "/etc/initpy.toml"
+
+INVOKED_AS = "--invoked-as"
+"""By what name, says the script that pip installs."""
 
 
 def main() -> NoReturn:
     """The `initpy` command. Ends the process; the exit codes are in the README."""
-    mask = signals.block_all()  # from here on, no signal is lost: those that come wait
-    arguments = sys.argv[1:]
+    # From here on, no signal is lost: those that come wait.
+    mask = tuple(_signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals()))
+    argv = sys.argv
+    if argv[1:2] == [INVOKED_AS]:
+        argv = argv[2:]
+    name = argv[0].rpartition("/")[2]
+    if name in ("tini", "docker-init"):
+        from initpy.dropin import tini  # noqa: PLC0415
+
+        _leave(tini.main(argv, mask))
+    if name == "dumb-init":
+        from initpy.dropin import dumb_init  # noqa: PLC0415
+
+        _leave(dumb_init.main(argv, mask))
+    arguments = argv[1:]
+    if _is_one_command(arguments):
+        _run_one(arguments, mask)
     path = _config_path(arguments)
     if path is not None:
         _run(path, mask)
-    signals.set_mask(mask)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
     sys.exit(_dispatch(arguments))
+
+
+def _leave(code: int) -> NoReturn:
+    import posix  # noqa: PLC0415
+
+    posix._exit(code)
+
+
+def _is_one_command(arguments: list[str]) -> bool:
+    """Whether they are `[options] -- COMMAND`."""
+    if "--" not in arguments:
+        return False
+    return arguments[0].startswith("--") and not arguments[0].startswith("--config")
+
+
+def _run_one(arguments: list[str], mask: tuple[int, ...]) -> NoReturn:
+    """Be PID 1 for one command."""
+    from initpy.single import OneCommand  # noqa: PLC0415
+
+    at = arguments.index("--")
+    command = OneCommand(arguments[at + 1 :], mask)
+    if at:
+        from initpy import options  # noqa: PLC0415
+
+        try:
+            options.parse(arguments[:at], command)
+        except options.UsageError as exc:
+            _parser().error(str(exc))
+    if not command.argv:
+        _parser().error("there is no command after --")
+    _leave(command.run())
 
 
 def _config_path(arguments: list[str]) -> str | None:

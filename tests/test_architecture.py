@@ -25,6 +25,9 @@ FLOORS = {
     "initpy.pid1": 2,
     "initpy.sweeping": 2,
     "initpy.early": 2,
+    "initpy.single": 2,
+    "initpy.options": 2,
+    "initpy.dropin": 2,
     "initpy.config": 3,
     "initpy.cli": 5,
     "initpy.__main__": 6,
@@ -46,6 +49,8 @@ PID1_MAY_IMPORT = {
 """DESIGN §7: the last two rows of its table, and sys."""
 
 PID1_IMPORTS_ELSEWHERE = {
+    ("initpy.single", "fcntl"),  # only when stdin is a terminal
+    ("initpy.single", "_initpy"),  # the binary's own
     ("initpy.linux.syscalls", "ctypes"),  # only when it is not PID 1
     ("initpy.linux.spawn", "ctypes"),  # in a child that renounces new privileges
     ("initpy.linux.log", "_socket"),  # only when stderr is a socket
