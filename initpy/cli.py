@@ -14,11 +14,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     import signal as _signal
+    from collections.abc import Callable
     from typing import NoReturn
 else:
     import _signal
 
 DEFAULT_CONFIG = "/etc/initpy.toml"
+
+COMMANDS = ("run", "check")
 
 INVOKED_AS = "--invoked-as"
 """By what name, says the script that pip installs."""
@@ -26,8 +29,7 @@ INVOKED_AS = "--invoked-as"
 
 def main() -> NoReturn:
     """The `initpy` command. Ends the process; the exit codes are in the README."""
-    # From here on, no signal is lost: those that come wait.
-    mask = tuple(_signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals()))
+    mask = _block_signals()
     argv = sys.argv
     if argv[1:2] == [INVOKED_AS]:
         argv = argv[2:]
@@ -43,11 +45,21 @@ def main() -> NoReturn:
     arguments = argv[1:]
     if _is_one_command(arguments):
         _run_one(arguments, mask)
+    if arguments[:1] == ["run"] and not {"-h", "--help"} & set(arguments):
+        _run_arguments(arguments[1:], mask)
     path = _config_path(arguments)
     if path is not None:
-        _run(path, mask)
+        _run_file(path, mask)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
     sys.exit(_dispatch(arguments))
+
+
+def _block_signals() -> tuple[int, ...]:
+    """From here on, no signal is lost: those that come wait. Returns the mask as it was."""
+    mask = tuple(_signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals()))
+    if "_initpy" in sys.builtin_module_names:  # the static executable has done so at once
+        mask = __import__("_initpy").inherited_mask
+    return mask
 
 
 def _leave(code: int) -> NoReturn:
@@ -75,9 +87,9 @@ def _run_one(arguments: list[str], mask: tuple[int, ...]) -> NoReturn:
         try:
             options.parse(arguments[:at], command)
         except options.UsageError as exc:
-            _parser().error(str(exc))
+            _refuse(str(exc))
     if not command.argv:
-        _parser().error("there is no command after --")
+        _refuse("there is no command after --")
     _leave(command.run())
 
 
@@ -96,17 +108,45 @@ def _config_path(arguments: list[str]) -> str | None:
             return None
 
 
-def _run(path: str, mask: tuple[int, ...]) -> NoReturn:
-    """Be PID 1, with as little in memory as that takes."""
-    import gc  # noqa: PLC0415
-    import posix  # noqa: PLC0415
-
-    from initpy.early import Early  # noqa: PLC0415
+def _run_file(path: str, mask: tuple[int, ...]) -> NoReturn:
+    """Be PID 1 for the programs of a file."""
 
     def read_config(fd: int) -> int:
         from initpy.config.helper import send_plan  # noqa: PLC0415 - in the helper only
 
         return send_plan(path, fd)
+
+    _run(read_config, mask)
+
+
+def _run_arguments(arguments: list[str], mask: tuple[int, ...]) -> NoReturn:
+    """Be PID 1 for the programs that the arguments of `run` name."""
+    given: dict[str, list[str]] = {"--program": [], "--set": []}
+    left = list(arguments)
+    while left:
+        option, is_joined, value = left.pop(0).partition("=")
+        if option not in given:
+            _refuse(f"run takes --program NAME=COMMAND and --set KEY=VALUE, not {option!r}")
+        if not is_joined and not left:
+            _refuse(f"{option} needs a value")
+        given[option].append(value if is_joined else left.pop(0))
+    if not given["--program"]:
+        _refuse("run needs at least one --program NAME=COMMAND")
+
+    def read_config(fd: int) -> int:
+        from initpy.config.helper import send_plan_of_arguments  # noqa: PLC0415
+
+        return send_plan_of_arguments(tuple(given["--program"]), tuple(given["--set"]), fd)
+
+    _run(read_config, mask)
+
+
+def _run(read_config: Callable[[int], int], mask: tuple[int, ...]) -> NoReturn:
+    """Be PID 1, with as little in memory as that takes."""
+    import gc  # noqa: PLC0415
+    import posix  # noqa: PLC0415
+
+    from initpy.early import Early  # noqa: PLC0415
 
     gc.disable()  # while so much is made that stays, looking for what does not is wasted time
     try:
@@ -124,7 +164,13 @@ def _run(path: str, mask: tuple[int, ...]) -> NoReturn:
     posix._exit(pid1.run())
 
 
+def _refuse(text: str) -> NoReturn:
+    """Say how it is to be written; ends the process with 2."""
+    _parser().error(text)
+
+
 def _dispatch(arguments: list[str]) -> int:
+    _refuse_command_without_dashes(arguments)
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.config is not None:
@@ -136,17 +182,45 @@ def _dispatch(arguments: list[str]) -> int:
     return check.main(options.file)
 
 
+def _refuse_command_without_dashes(arguments: list[str]) -> None:
+    """Nobody has to guess that a command comes after `--` here, and is none of initpy's own."""
+    if arguments[0] in (*COMMANDS, "-h", "--help", "--version"):
+        return
+    if arguments[0].startswith(("-c", "--config")):
+        return
+    from initpy.options import FLAGS, WITH_VALUE  # noqa: PLC0415
+
+    at = 0
+    while at < len(arguments) and arguments[at].partition("=")[0] in (*FLAGS, *WITH_VALUE):
+        at += 2 if arguments[at] in WITH_VALUE else 1
+    before, behind = arguments[:at], arguments[at:]
+    if behind and behind[0].startswith("-"):
+        _refuse(f"{behind[0]} is no option of initpy")
+    import shlex  # noqa: PLC0415
+
+    command = f"{shlex.join(['initpy', *before])} -- {shlex.join(behind) or 'COMMAND'}"
+    _refuse(f"to run one command, write -- before it: {command}")
+
+
 def _parser() -> argparse.ArgumentParser:
+    if "_initpy" in sys.builtin_module_names:
+        __import__("_initpy").complete()  # PID 1 needs only half of an interpreter
     import argparse  # noqa: PLC0415
 
     from initpy import __version__  # noqa: PLC0415
+    from initpy.options import HELP  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(
         prog="initpy",
         usage=f"initpy [-c FILE]          run the programs of FILE ({DEFAULT_CONFIG})\n"
+        "       initpy [options] -- COMMAND   run one command\n"
+        "       initpy run --program NAME=COMMAND [--program …] [--set KEY=VALUE …]\n"
+        "                                run these programs, without a file\n"
         "       initpy check FILE        say what is wrong with FILE, and run nothing\n"
         "       initpy check --schema    print a JSON Schema of the file, for editors",
         description="The init that runs as PID 1 in a container and supervises the programs in it.",
+        epilog=HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"initpy {__version__}")
@@ -154,6 +228,18 @@ def _parser() -> argparse.ArgumentParser:
         "-c", "--config", metavar="FILE", help="the TOML file that names the programs"
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    run = commands.add_parser(
+        "run",
+        help="run programs without a file",
+        usage="initpy run --program NAME=COMMAND [--program …] [--set KEY=VALUE …]",
+        description="Each KEY is one of the file, with all its sections: program.web.startsecs=2,"
+        " init.shutdown_timeout=20.",
+        allow_abbrev=False,
+    )
+    run.add_argument("--program", metavar="NAME=COMMAND", help="a program to run; may be repeated")
+    run.add_argument(
+        "--set", metavar="KEY=VALUE", help="what a file would have as KEY = VALUE; may be repeated"
+    )
     check = commands.add_parser(
         "check",
         help="say what is wrong with a file (exit code 0: nothing, 2: something)",

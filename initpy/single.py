@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import posix
+import sys
 import time
 
 TYPE_CHECKING = False
@@ -31,6 +32,10 @@ ALL = frozenset([int(signum) for signum in _signal.valid_signals()])
 
 BY_THE_KERNEL = 0x80
 """SI_KERNEL: the si_code of a signal that nobody has sent, such as a terminal's."""
+
+IGNORED_BY_PYTHON = () if "_initpy" in sys.builtin_module_names else (SIGPIPE, SIGXFSZ)
+"""What they were before, only the static executable knows, which leaves them as they are. Elsewhere
+the command gets the default, as nearly every parent leaves it."""
 
 STDIN, STDERR = 0, 2
 
@@ -317,9 +322,7 @@ class OneCommand:
         self._dispositions: dict[int, _signal.Handlers] = {
             SIGINT: _signal.SIG_IGN if _is_ignored(SIGINT) else _signal.SIG_DFL
         }
-        for signum in (SIGPIPE, SIGXFSZ):
-            if _is_ignored(signum) and not _was_ignored(signum):
-                self._dispositions[signum] = _signal.SIG_DFL
+        self._dispositions |= dict.fromkeys(IGNORED_BY_PYTHON, _signal.SIG_DFL)
         if _is_ignored(SIGCHLD):
             self._dispositions[SIGCHLD] = _signal.SIG_IGN
             _signal.signal(SIGCHLD, _signal.SIG_DFL)
@@ -468,16 +471,6 @@ def exit_code(wait_status: int) -> int:
 
 def _is_ignored(signum: int) -> bool:
     return _signal.getsignal(signum) == _signal.SIG_IGN
-
-
-def _was_ignored(signum: int) -> bool:
-    """Whether a signal that Python itself ignores was ignored before; False where that cannot be
-    known."""
-    try:
-        import _initpy  # type: ignore[import-not-found]  # noqa: PLC0415 - the binary's own
-    except ImportError:
-        return False
-    return signum in _initpy.inherited_ignored()
 
 
 def _environment() -> dict[bytes, bytes]:

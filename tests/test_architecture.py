@@ -50,11 +50,11 @@ PID1_MAY_IMPORT = {
 
 PID1_IMPORTS_ELSEWHERE = {
     ("initpy.single", "fcntl"),  # only when stdin is a terminal
-    ("initpy.single", "_initpy"),  # the binary's own
     ("initpy.linux.syscalls", "ctypes"),  # only when it is not PID 1
     ("initpy.linux.spawn", "ctypes"),  # in a child that renounces new privileges
     ("initpy.linux.log", "_socket"),  # only when stderr is a socket
     ("initpy.cli", "argparse"),  # in a process that is not PID 1
+    ("initpy.cli", "shlex"),  # the same
 }
 """Imports inside a function, each with its reason."""
 
@@ -158,6 +158,22 @@ def test_nothing_else_is_loaded_when_pid1_has_started() -> None:
     foreign = {module for module in loaded if not module.startswith("initpy")}
     assert foreign <= PID1_MAY_IMPORT | {"_heapq"}
     assert not any(module.startswith("initpy.config") for module in loaded)
+
+
+@pytest.mark.parametrize("module", ["options", "single", "dropin.tini", "dropin.dumb_init"])
+def test_the_pid1_of_one_command_loads_next_to_nothing(module: str) -> None:
+    bare = _modules_after("pass")
+    loaded = _modules_after(f"import initpy.cli, initpy.single, initpy.{module}") - bare
+    assert {name for name in loaded if not name.startswith("initpy")} <= {"errno"}
+    ours = {name for name in loaded if name.startswith("initpy.")}
+    assert ours <= {
+        "initpy.cli",
+        "initpy.single",
+        "initpy.options",
+        "initpy.dropin",
+        "initpy.dropin.getopt",
+        f"initpy.{module}",
+    }
 
 
 def _modules_after(statement: str) -> set[str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from initpy.config.documents import Document
     from initpy.config.problems import Report
     from initpy.config.settings import Section
 
@@ -45,14 +46,8 @@ class Sections(Value):
     groups: dict[str, Block]
 
 
-def read_sections(path: str, environ: Mapping[str, str], report: Report) -> Sections | None:
-    """Read the main file and those it includes.
-
-    None: the main file cannot be read. What is wrong in any of them is in the report.
-    """
-    document = read_document(path, report)
-    if document is None:
-        return None
+def read_sections(document: Document, environ: Mapping[str, str], report: Report) -> Sections:
+    """Read the main file and those it includes. What is wrong in any of them is in the report."""
     main = Place(document, (), report, Expander(document.here, environ))
     defaults = _read_block("init", INIT, {}, main.at("init"))
     init = {key: (value, defaults.at(key)) for key, value in defaults.options.items()}
@@ -61,7 +56,7 @@ def read_sections(path: str, environ: Mapping[str, str], report: Report) -> Sect
     for place in (main, *_included(main, environ)):
         _read_file(place, sections, given)
     if not sections.programs and not report.failures:
-        report.add(Problem(path, 0, "", "no [program.NAME] in it: nothing to run"))
+        report.add(Problem(document.file, 0, "", "no [program.NAME] in it: nothing to run"))
     return sections
 
 

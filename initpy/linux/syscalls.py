@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import errno
 import posix
+import sys
+
+HAS_OWN_MODULE = "_initpy" in sys.builtin_module_names
+"""This is the static executable, with a module of its own for what Python lacks."""
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER = 1, 36, 37
 
@@ -110,6 +114,8 @@ def set_pdeathsig(signum: int) -> str:
 
 def is_subreaper() -> bool:
     """Whether orphaned descendants are handed to this process; False where nobody can tell."""
+    if HAS_OWN_MODULE:
+        return bool(__import__("_initpy").is_subreaper())
     try:
         import ctypes  # noqa: PLC0415
     except ImportError:
@@ -120,6 +126,13 @@ def is_subreaper() -> bool:
 
 
 def _prctl(option: int, argument: int) -> str:
+    """Returns why not, or nothing."""
+    if HAS_OWN_MODULE:
+        try:
+            __import__("_initpy").prctl(option, argument)
+        except OSError as exc:
+            return errno.errorcode.get(exc.errno or 0, "unknown error")
+        return ""
     try:
         import ctypes  # noqa: PLC0415 - 2 MB that PID 1 does without
     except ImportError:
