@@ -150,7 +150,7 @@ class DumbInit(OneCommand):
             self.send(sent)
             self.debug(f"Forwarded signal {sent} to children.")
         else:
-            self.debug(f"Not forwarding signal {signum} to children (ignored).")
+            self.debug("Not forwarding signal 0 to children (ignored).")
 
     def _tell_death(self, pid: int, wait_status: int) -> None:
         code = exit_code(wait_status)
