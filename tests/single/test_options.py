@@ -167,9 +167,8 @@ def test_dumb_init_s_environment(find_init: Callable[[str], Init]) -> None:
         {"DUMB_INIT_SETSID": "1", "DUMB_INIT_DEBUG": "1"},
     ):
         theirs, ours = [
-            run([find_init(which).path, "true"], env=env) for which in ("dumb-init", "our dumb-init")
+            run([find_init(which).path, "true"], env=env)
+            for which in ("dumb-init", "our dumb-init")
         ]
         assert ours.code == theirs.code, env
         assert sorted_lines(ours.stderr) == sorted_lines(theirs.stderr), env
-
-
