@@ -89,8 +89,6 @@ class OneCommand:
         """Orphans of the command become our children."""
         self._shares_terminal = False
         """The terminal is not ours to give away: the command is a job in the foreground."""
-        self.handed_off: set[int] = set()
-        """Signals on their way to us because we have given up the terminal ourselves."""
         self.child = 0
         """Its pid."""
         self._is_over = False
@@ -177,9 +175,6 @@ class OneCommand:
 
     def received(self, signum: int, si_code: int) -> None:
         """A signal has come that is not SIGCHLD: pass it on."""
-        if signum in self.handed_off:
-            self.handed_off.remove(signum)
-            return
         if si_code == BY_THE_KERNEL and signum in FROM_A_TERMINAL and not self.own_session:
             sent = 0  # the terminal's signal to our process group: the command has it already
         else:
@@ -341,11 +336,11 @@ class OneCommand:
             return
         self.detach()
 
-    def detach(self) -> None:
+    def detach(self) -> list[int]:
         """Give up the controlling terminal.
 
         The kernel then tells the foreground, as at a hangup: HUP and CONT, which are not for the
-        command.
+        command. Returns what of that came to us and is taken already.
 
         Raises:
             OSError: stdin is not our controlling terminal.
@@ -353,9 +348,11 @@ class OneCommand:
         posix.tcgetpgrp(STDIN)  # says the same, without importing anything
         import fcntl  # noqa: PLC0415
 
-        before = _signal.sigpending()
         fcntl.ioctl(STDIN, TIOCNOTTY)
-        self.handed_off = {SIGHUP, SIGCONT} & (_signal.sigpending() - before)
+        told = [int(n) for n in _signal.sigpending() & {SIGHUP, SIGCONT}]
+        for signum in told:
+            _signal.sigtimedwait((signum,), 0)
+        return told
 
     def take_terminal(self) -> int:
         """In the child, which leads a session: make stdin its controlling terminal.

@@ -10,6 +10,7 @@ from initpy.single import SIGSTOP, SIGTERM, STDERR, SUSPENDING, OneCommand, exit
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
+    from collections.abc import Sequence
 else:
     import _signal
 
@@ -61,11 +62,14 @@ def main(argv: list[str], mask: tuple[int, ...]) -> int:
 class DumbInit(OneCommand):
     """The command as dumb-init runs it: in a session of its own, which gets the signals."""
 
+    handed_off: Sequence[int] = ()
+    """Signals that came of giving up the terminal."""
+
     def prepare(self) -> int:
         if not self.own_session:
             return 0
         try:
-            self.detach()
+            self.handed_off = self.detach()
         except OSError as exc:
             self.debug(f"Unable to detach from controlling tty ({_why(exc.errno)}).")
         else:
@@ -108,6 +112,9 @@ class DumbInit(OneCommand):
 
     def spawned(self) -> None:
         self.debug(f"Child spawned with PID {self.child}.")
+        for signum in self.handed_off:
+            self.debug(f"Received signal {signum}.")
+            self.debug(f"Ignoring tty hand-off signal {signum}.")
         try:
             posix.chdir("/")
         except OSError as exc:
@@ -115,10 +122,6 @@ class DumbInit(OneCommand):
 
     def received(self, signum: int, _si_code: int) -> None:
         self.debug(f"Received signal {signum}.")
-        if signum in self.handed_off:
-            self.debug(f"Ignoring tty hand-off signal {signum}.")
-            self.handed_off.remove(signum)
-            return
         self._forward(signum)
         if signum in SUSPENDING:
             self.debug("Suspending self due to TTY signal.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,6 @@ def load_arguments(programs: list[str], settings: list[str]) -> list[str]:
 def test_programs_run_and_are_stopped(
     find_init: Callable[[str], Init], start: Callable[..., Running]
 ) -> None:
-    import shlex
-
     app, web = shlex.join(probe("app")), shlex.join(probe("web", "exit=QUIT:0"))
     command = [
         find_init("our initpy").path,
@@ -41,7 +40,7 @@ def test_programs_run_and_are_stopped(
         f"--program=app={app}",
     ]
     command += ["--set", "program.web.after=app", "--set=program.web.stopsignal=QUIT"]
-    command += ["--set", "program.app.startsecs=0", "--set", "init.shutdown_timeout=5.5"]
+    command += ["--set", "program.app.startsecs=0.5", "--set", "init.shutdown_timeout=5.5"]
     running = start(command, as_pid1=True)
     running.wait_for_line("web ready")
     assert [line.split()[0] for line in running.said() if "ready" in line] == ["app", "web"]

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -81,6 +82,12 @@ def test_tini_does_not_suspend(
     assert status_field(running.pid, "State")[0] == "S"
 
 
+def wait_for_states(state: str, *pids: int) -> None:
+    wait_for(
+        lambda: all(status_field(pid, "State")[:1] == state for pid in pids), about=f"state {state}"
+    )
+
+
 SUSPENDING = ["our initpy", "our dumb-init", "dumb-init"]
 
 
@@ -94,11 +101,9 @@ def test_command_and_init_are_suspended(
     command = int(running.said()[0].split()[1])
     for _ in range(2):
         os.kill(running.pid, signum)
-        for pid in (running.pid, command):
-            wait_for(lambda pid=pid: status_field(pid, "State")[0] == "T", about="suspended")
+        wait_for_states("T", running.pid, command)
         os.kill(running.pid, signal.SIGCONT)
-        for pid in (running.pid, command):
-            wait_for(lambda pid=pid: status_field(pid, "State")[0] == "S", about="going on")
+        wait_for_states("S", running.pid, command)
     running.wait_for_line("got 18", times=2)
     assert set(running.got()) == {18}
 
@@ -113,7 +118,7 @@ def test_under_pid_1_the_command_is_suspended(
     running.wait_for_line("ready")
     watcher = wait_for(lambda: children(running.pid))[0]
     os.kill(running.pid, signal.SIGTSTP)
-    wait_for(lambda: status_field(watcher, "State")[0] == "T", about="suspended")
+    wait_for_states("T", watcher)
     os.kill(running.pid, signal.SIGCONT)
     running.wait_for_line("got 18")
 
@@ -188,7 +193,7 @@ def test_a_signal_that_comes_at_once_is_not_lost(
     before it is the command."""
     for _ in range(5):
         running = start(find_init(name).command((), "sleep", "100"), as_pid1=False)
-        wait_for(lambda: has_begun(running.pid), about="blocked signals")
+        wait_for(partial(has_begun, running.pid), about="blocked signals")
         os.kill(running.pid, signal.SIGTERM)
         assert running.wait() == 128 + signal.SIGTERM
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -55,10 +56,8 @@ class Terminal:
         """Wait until what comes after the last match matches; returns the first group."""
 
         def match() -> re.Match[str] | None:
-            try:
+            with contextlib.suppress(OSError):  # nothing yet; or it has been hung up
                 self._said += os.read(self._master, 65536).decode(errors="replace")
-            except (BlockingIOError, OSError):  # nothing yet; EIO: it has been hung up
-                pass
             return re.search(pattern, self._said[self._seen :])
 
         try:
