@@ -262,8 +262,10 @@ class OneCommand:
         return why_not
 
     def suspend(self) -> None:
-        """Stop ourselves until CONT, as far as PID 1 can be stopped: from outside only."""
-        posix.kill(posix.getpid(), SIGSTOP)
+        """Stop ourselves until CONT. PID 1 cannot be stopped from within its namespace, and to try
+        it would only discard a CONT that waits."""
+        if not self._is_first:
+            posix.kill(posix.getpid(), SIGSTOP)
 
     def _be_stopped(self) -> None:
         """The command has been stopped, perhaps with Ctrl-Z: so are we, until the shell that we
