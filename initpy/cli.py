@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import sys
 
+from initpy.linux.native import complete_python, mask_at_exec
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
@@ -51,15 +53,15 @@ def main() -> NoReturn:
     if path is not None:
         _run_file(path, mask)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+    complete_python()
     sys.exit(_dispatch(arguments))
 
 
 def _block_signals() -> tuple[int, ...]:
     """From here on, no signal is lost: those that come wait. Returns the mask as it was."""
     mask = tuple(_signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals()))
-    if "_initpy" in sys.builtin_module_names:  # the static executable has done so at once
-        mask = __import__("_initpy").inherited_mask
-    return mask
+    at_exec = mask_at_exec()
+    return mask if at_exec is None else at_exec
 
 
 def _leave(code: int) -> NoReturn:
@@ -203,8 +205,7 @@ def _refuse_command_without_dashes(arguments: list[str]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    if "_initpy" in sys.builtin_module_names:
-        __import__("_initpy").complete()  # PID 1 needs only half of an interpreter
+    complete_python()
     import argparse  # noqa: PLC0415
 
     from initpy import __version__  # noqa: PLC0415

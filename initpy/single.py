@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import errno
 import posix
-import sys
 import time
+
+from initpy.linux.native import IS_BINARY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ ALL = frozenset([int(signum) for signum in _signal.valid_signals()])
 BY_THE_KERNEL = 0x80
 """SI_KERNEL: the si_code of a signal that nobody has sent, such as a terminal's."""
 
-IGNORED_BY_PYTHON = () if "_initpy" in sys.builtin_module_names else (SIGPIPE, SIGXFSZ)
+IGNORED_BY_PYTHON = () if IS_BINARY else (SIGPIPE, SIGXFSZ)
 """What they were before, only the static executable knows, which leaves them as they are. Elsewhere
 the command gets the default, as nearly every parent leaves it."""
 

@@ -35,6 +35,7 @@ FLOORS = {
 
 PID1_MAY_IMPORT = {
     "__future__",
+    "_initpy",  # built into the static executable, and there only
     "_collections",
     "_signal",
     "errno",
@@ -50,8 +51,7 @@ PID1_MAY_IMPORT = {
 
 PID1_IMPORTS_ELSEWHERE = {
     ("initpy.single", "fcntl"),  # only when stdin is a terminal
-    ("initpy.linux.syscalls", "ctypes"),  # only when it is not PID 1
-    ("initpy.linux.spawn", "ctypes"),  # in a child that renounces new privileges
+    ("initpy.linux.native", "ctypes"),  # for prctl: not as PID 1, or in a child that renounces
     ("initpy.linux.log", "_socket"),  # only when stderr is a socket
     ("initpy.cli", "argparse"),  # in a process that is not PID 1
     ("initpy.cli", "shlex"),  # the same
@@ -168,6 +168,8 @@ def test_the_pid1_of_one_command_loads_next_to_nothing(module: str) -> None:
     ours = {name for name in loaded if name.startswith("initpy.")}
     assert ours <= {
         "initpy.cli",
+        "initpy.linux",
+        "initpy.linux.native",
         "initpy.single",
         "initpy.options",
         "initpy.dropin",

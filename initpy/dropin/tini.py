@@ -85,7 +85,7 @@ class Tini(OneCommand):
     verbosity = WARN
 
     def prepare(self) -> int:
-        from initpy.linux import syscalls  # noqa: PLC0415
+        from initpy.linux import native, syscalls  # noqa: PLC0415
 
         if self.pdeathsig and syscalls.set_pdeathsig(self.pdeathsig):
             return self.refuse("Failed to set up parent death signal")
@@ -94,7 +94,7 @@ class Tini(OneCommand):
             if why_not:
                 return self.refuse(f"Failed to register as child subreaper: {why_not}")
             self.tell(TRACE, "Registered as child subreaper")
-        elif posix.getpid() != 1 and self.verbosity >= WARN and not syscalls.is_subreaper():
+        elif posix.getpid() != 1 and self.verbosity >= WARN and not native.is_subreaper():
             self.tell(WARN, REAPER_WARNING)
         return 0
 

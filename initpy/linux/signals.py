@@ -9,6 +9,7 @@ import posix
 import resource
 
 from initpy.core.values import Value
+from initpy.linux import native
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,17 +20,21 @@ else:
 
 SIGQUIT, SIGKILL, SIGCHLD, SIGSTOP, SIGTTIN, SIGTTOU = 3, 9, 17, 19, 21, 22
 FROM_THE_KERNEL = (4, 7, 8, 11)
-"""ILL, BUS, FPE and SEGV keep their default action: a handler that returns from a real one would
-run the faulty instruction again, for ever."""
+"""ILL, BUS, FPE and SEGV, when a fault of ours has raised them, keep their default action: a
+handler that returns would run the faulty instruction again, for ever. Only the executable can tell
+those that somebody has sent, and handles them."""
 
-IGNORED_BY_PYTHON = (13, 25)
-"""PIPE and XFSZ, which CPython ignores from its start. What they were before, only a C main can
-know; programs get the default, as nearly every parent leaves it."""
+IGNORED_BY_PYTHON = () if native.IS_BINARY else (13, 25)
+"""PIPE and XFSZ, which CPython ignores from its start, unless it is told not to, as the executable
+does. What they were before cannot be known; programs get the default, as nearly every parent leaves
+it."""
 
 ALL = tuple(sorted([int(signum) for signum in _signal.valid_signals()]))
 """Without those that belong to the C library: 32 and 33 in glibc, 34 too in musl."""
 
-HANDLED = tuple([n for n in ALL if n not in (SIGKILL, SIGSTOP, *FROM_THE_KERNEL)])
+_UNHANDLED = (SIGKILL, SIGSTOP, *(() if native.IS_BINARY else FROM_THE_KERNEL))
+
+HANDLED = tuple([n for n in ALL if n not in _UNHANDLED])
 """Those whose disposition PID 1 changes."""
 
 MAX_QUEUED = 64
@@ -47,6 +52,14 @@ class Inherited(Value):
     """Ignored signals, of those that PID 1 changes."""
     max_queued: tuple[int, int]
     """RLIMIT_SIGPENDING, soft and hard."""
+
+
+def block_first() -> tuple[int, ...]:
+    """`block_all`, as the first thing that the program does. Returns the mask that it has been
+    executed with."""
+    mask = block_all()
+    at_exec = native.mask_at_exec()
+    return mask if at_exec is None else at_exec
 
 
 def block_all() -> tuple[int, ...]:
@@ -81,6 +94,8 @@ class Signals:
             before = _signal.signal(signum, handler)
             if before == _signal.SIG_IGN and signum not in IGNORED_BY_PYTHON:
                 ignored.append(signum)
+            if signum in FROM_THE_KERNEL:
+                native.handle_sent(signum)
         limits = resource.getrlimit(resource.RLIMIT_SIGPENDING)
         hard = limits[1]  # -1: unlimited
         soft = hard if 0 <= hard < MAX_QUEUED else MAX_QUEUED

@@ -11,6 +11,7 @@ import errno
 import posix
 import resource
 
+from initpy.linux.native import prctl
 from initpy.linux.signals import block_all, restore_in_child, set_mask
 
 TYPE_CHECKING = False
@@ -243,15 +244,12 @@ class _RefusedError(Exception):
 
 def _renounce_new_privileges() -> None:
     try:
-        import ctypes  # noqa: PLC0415 - for prctl; 2 MB, which are the child's until it executes
+        prctl(PR_SET_NO_NEW_PRIVS, 1)
     except ImportError:
         raise _RefusedError(
             "couldn't set no_new_privs: this Python has no ctypes, through which it is set (on"
             " Debian, ctypes comes with python3, not with python3-minimal)"
         ) from None
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl")
 
 
 def _set_oom_score_adj(adjustment: int) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import errno
 import posix
-import sys
 
-HAS_OWN_MODULE = "_initpy" in sys.builtin_module_names
-"""This is the static executable, with a module of its own for what Python lacks."""
+from initpy.linux.native import prctl
 
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER = 1, 36, 37
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 MAX_LAST_WORDS_BYTES = 4000
 """Kubernetes keeps 4096 bytes of it."""
@@ -112,32 +110,12 @@ def set_pdeathsig(signum: int) -> str:
     return why_not
 
 
-def is_subreaper() -> bool:
-    """Whether orphaned descendants are handed to this process; False where nobody can tell."""
-    if HAS_OWN_MODULE:
-        return bool(__import__("_initpy").is_subreaper())
-    try:
-        import ctypes  # noqa: PLC0415
-    except ImportError:
-        return False
-    flag = ctypes.c_int()
-    address = ctypes.byref(flag)
-    return ctypes.CDLL(None).prctl(PR_GET_CHILD_SUBREAPER, address, 0, 0, 0) == 0 and bool(flag)
-
-
 def _prctl(option: int, argument: int) -> str:
     """Returns why not, or nothing."""
-    if HAS_OWN_MODULE:
-        try:
-            __import__("_initpy").prctl(option, argument)
-        except OSError as exc:
-            return errno.errorcode.get(exc.errno or 0, "unknown error")
-        return ""
     try:
-        import ctypes  # noqa: PLC0415 - 2 MB that PID 1 does without
+        prctl(option, argument)
     except ImportError:
         return "this Python has no ctypes"
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, argument, 0, 0, 0) != 0:
-        return errno.errorcode.get(ctypes.get_errno(), "unknown error")
+    except OSError as exc:
+        return errno.errorcode.get(exc.errno or 0, "unknown error")
     return ""

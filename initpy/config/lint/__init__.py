@@ -8,7 +8,6 @@ checks. What cannot be seen from here is not warned of.
 from __future__ import annotations
 
 import time
-from signal import SIGTERM
 
 from initpy.config.accounts import NOT_ROOT
 from initpy.config.lint.commands import read
@@ -24,6 +23,7 @@ from initpy.config.lint.files import (
     shown_path,
 )
 from initpy.config.problems import shown
+from initpy.core.door import SIGTERM
 from initpy.core.values import replace
 
 TYPE_CHECKING = False
