@@ -14,7 +14,7 @@ import errno
 import posix
 import time
 
-from initpy.linux.native import IS_BINARY
+from initpy.linux.native import IS_BINARY, pass_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,9 +110,7 @@ class OneCommand:
         except OSError as exc:
             return self.fork_failed(exc)
         self.spawned()
-        while self._code is None:
-            self._turn()
-        return self.finish(self._code)
+        return self.finish(self._loop())
 
     # ------------------------------------------------------------ what the drop-ins do otherwise
 
@@ -188,6 +186,13 @@ class OneCommand:
         if signum in SUSPENDING and (sent == SIGSTOP or si_code == BY_THE_KERNEL):
             self.suspend()
 
+    def plain_signals(self) -> frozenset[int]:
+        """Those with which `received` does nothing but `send` them."""
+        if self.is_verbose:
+            return frozenset()
+        special = {SIGCHLD, *self.rewrites, *SUSPENDING}
+        return ALL - special if self.own_session else ALL - special - {*FROM_A_TERMINAL}
+
     def children_died(self) -> None:
         """SIGCHLD has come."""
 
@@ -222,14 +227,18 @@ class OneCommand:
 
     # ------------------------------------------------------------ the loop
 
-    def _turn(self) -> None:
-        info = _signal.sigwaitinfo(ALL)
-        assert info is not None  # noqa: S101
-        if info.si_signo == SIGCHLD:
-            self.children_died()
-        else:
-            self.received(info.si_signo, info.si_code)
-        self._reap()
+    def _loop(self) -> int:
+        """Until the command has ended. Returns the exit code."""
+        plain = self.plain_signals()
+        target = -self.child if self.to_group else self.child
+        while self._code is None:
+            signum, si_code = pass_on(target, plain)
+            if signum == SIGCHLD:
+                self.children_died()
+            else:
+                self.received(signum, si_code)
+            self._reap()
+        return self._code
 
     def _reap(self) -> None:
         """Bury the dead, as many as one turn allows; if more are left, come back at once."""

@@ -54,6 +54,29 @@ static PyObject *call_prctl(PyObject *Py_UNUSED(self), PyObject *args)
     return PyLong_FromLong(result);
 }
 
+PyDoc_STRVAR(pass_on_doc,
+             "pass_on(pid, signals)\n\nWait for signals, all of which are blocked, and send those of "
+             "the set `signals` (the\nbit 1 << n - 1 for n) to `pid`. Returns the number and the "
+             "si_code of the first that\nis not in the set, or could not be sent.");
+
+static PyObject *pass_on(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    int pid;
+    unsigned long long signals;
+    if (!PyArg_ParseTuple(args, "iK:pass_on", &pid, &signals))
+        return NULL;
+    sigset_t all;
+    sigfillset(&all);
+    for (;;) {
+        siginfo_t info;
+        int signum = sigwaitinfo(&all, &info);
+        if (signum < 0) /* EINTR: we have been stopped, and go on */
+            continue;
+        if (!(signals >> (signum - 1) & 1) || kill(pid, signum) < 0)
+            return Py_BuildValue("ii", signum, info.si_code);
+    }
+}
+
 PyDoc_STRVAR(is_subreaper_doc,
              "is_subreaper()\n\nWhether orphaned descendants are handed to this process.");
 
@@ -97,6 +120,7 @@ static PyMethodDef initpy_methods[] = {
     {"complete", complete, METH_NOARGS, complete_doc},
     {"prctl", call_prctl, METH_VARARGS, prctl_doc},
     {"is_subreaper", is_subreaper, METH_NOARGS, is_subreaper_doc},
+    {"pass_on", pass_on, METH_VARARGS, pass_on_doc},
     {"handle_sent", handle_sent, METH_VARARGS, handle_sent_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -10,7 +10,17 @@ import errno
 import posix
 
 from initpy.dropin.getopt import BAD, Options
-from initpy.single import BY_THE_KERNEL, SIGTTIN, SIGTTOU, STDERR, STDIN, OneCommand, put
+from initpy.single import (
+    ALL,
+    BY_THE_KERNEL,
+    SIGCHLD,
+    SIGTTIN,
+    SIGTTOU,
+    STDERR,
+    STDIN,
+    OneCommand,
+    put,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -136,6 +146,9 @@ class Tini(OneCommand):
         elif why_not:
             text = posix.strerror(why_not)
             self.end_with(self.refuse(f"Unexpected error when forwarding signal: '{text}'"))
+
+    def plain_signals(self) -> frozenset[int]:
+        return ALL - {SIGCHLD, SIGTTIN, SIGTTOU} if self.verbosity < DEBUG else frozenset()
 
     def children_died(self) -> None:
         self.tell(DEBUG, "Received SIGCHLD")

@@ -180,9 +180,13 @@ class Stage:
 
     def terminate(self) -> int:
         """Send TERM to PID 1; returns when, in ns."""
+        return self.send(signal.SIGTERM)
+
+    def send(self, signum: int) -> int:
+        """Send PID 1 a signal; returns when, in ns."""
         pid = self.init_pid
         now_ns = time.monotonic_ns()
-        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signum)
         return now_ns
 
     def terminate_and_wait(self, within_s: float = 30.0) -> tuple[int, int]:
