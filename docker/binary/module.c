@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "initpy.h"
 
@@ -77,6 +79,44 @@ static PyObject *pass_on(PyObject *Py_UNUSED(self), PyObject *args)
     }
 }
 
+PyDoc_STRVAR(spawn_doc,
+             "spawn(words, place, mask, defaults)\n\nStart the command that our last arguments are, so "
+             "many words. place: 0 in our\nprocess group, 1 leading a session, 2 leading a process "
+             "group. mask and defaults are\nsets as in pass_on: what is blocked in it, and what is not "
+             "ignored any more. Returns\nthe pid, or 0 when it cannot be executed.");
+
+static PyObject *spawn(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    int words, place;
+    unsigned long long mask_bits, defaults;
+    if (!PyArg_ParseTuple(args, "iiKK:spawn", &words, &place, &mask_bits, &defaults))
+        return NULL;
+    sigset_t mask;
+    sigemptyset(&mask);
+    for (int signum = 1; signum <= 64; signum++)
+        if (mask_bits >> (signum - 1) & 1)
+            sigaddset(&mask, signum);
+    char **command = initpy_argv_end - words;
+    volatile int has_failed = 0; /* the child has our memory until exec, but not our signals */
+    pid_t pid = vfork();
+    if (pid == 0) {
+        int failed = place == 1 ? setsid() < 0 : place == 2 ? setpgid(0, 0) < 0 : 0;
+        for (int signum = 1; signum <= 64; signum++)
+            if (defaults >> (signum - 1) & 1)
+                signal(signum, SIG_DFL);
+        sigprocmask(SIG_SETMASK, &mask, NULL);
+        if (!failed)
+            execvp(command[0], command);
+        has_failed = 1;
+        _exit(1);
+    }
+    if (pid > 0 && has_failed) {
+        waitpid(pid, NULL, 0);
+        pid = 0;
+    }
+    return PyLong_FromLong(pid < 0 ? 0 : pid);
+}
+
 PyDoc_STRVAR(is_subreaper_doc,
              "is_subreaper()\n\nWhether orphaned descendants are handed to this process.");
 
@@ -121,6 +161,7 @@ static PyMethodDef initpy_methods[] = {
     {"prctl", call_prctl, METH_VARARGS, prctl_doc},
     {"is_subreaper", is_subreaper, METH_NOARGS, is_subreaper_doc},
     {"pass_on", pass_on, METH_VARARGS, pass_on_doc},
+    {"spawn", spawn, METH_VARARGS, spawn_doc},
     {"handle_sent", handle_sent, METH_VARARGS, handle_sent_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posix
 
 from initpy.dropin.getopt import Options
-from initpy.single import SIGSTOP, SIGTERM, STDERR, SUSPENDING, OneCommand, exit_code, put
+from initpy.single import SIGCHLD, SIGSTOP, SIGTERM, STDERR, SUSPENDING, OneCommand, exit_code, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,6 +82,9 @@ class DumbInit(OneCommand):
                 self.debug("Detached from controlling tty, but was not session leader.")
         return 0
 
+    def place(self) -> int | None:
+        return None if self.is_verbose else super().place()
+
     def isolate(self) -> None:
         if not self.own_session:
             return
@@ -95,12 +98,14 @@ class DumbInit(OneCommand):
             self.debug(f"Unable to attach to controlling tty ({_why(why_not)}).")
         self.debug("setsid complete.")
 
-    def restore_signals(self) -> None:
-        """No signal is blocked, and none below 32 ignored, whatever was inherited."""
+    def look_at_dispositions(self) -> None:
+        """In the command, none is blocked, and none below 32 ignored, whatever we were given."""
+        super().look_at_dispositions()
+        self.mask = ()
         for signum in range(1, MAX_SIGNAL + 1):
-            if _signal.getsignal(signum) not in (_signal.SIG_DFL, None):
-                _signal.signal(signum, _signal.SIG_DFL)
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+            if _signal.getsignal(signum) == _signal.SIG_IGN:
+                self.dispositions[signum] = _signal.SIG_DFL
+        self.dispositions[SIGCHLD] = _signal.SIG_DFL
 
     def exec_failed(self, why: OSError) -> int:
         self.complain(f"{self.argv[0]}: {why.strerror}")

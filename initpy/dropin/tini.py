@@ -10,6 +10,7 @@ import errno
 import posix
 
 from initpy.dropin.getopt import BAD, Options
+from initpy.linux.native import OWN_GROUP
 from initpy.single import (
     ALL,
     BY_THE_KERNEL,
@@ -107,6 +108,14 @@ class Tini(OneCommand):
         elif posix.getpid() != 1 and self.verbosity >= WARN and not native.is_subreaper():
             self.tell(WARN, REAPER_WARNING)
         return 0
+
+    def place(self) -> int | None:
+        try:
+            posix.tcgetpgrp(STDIN)
+        except OSError as exc:
+            if exc.errno == errno.ENOTTY and not posix.isatty(STDIN) and self.verbosity < DEBUG:
+                return OWN_GROUP
+        return None
 
     def isolate(self) -> None:
         try:

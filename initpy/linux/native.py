@@ -9,6 +9,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
+    from collections.abc import Iterable
 else:
     import _signal
 
@@ -16,6 +17,9 @@ IS_BINARY = "_initpy" in sys.builtin_module_names
 """Whether this is the static executable."""
 
 PR_GET_CHILD_SUBREAPER = 37
+
+OUR_GROUP, OWN_SESSION, OWN_GROUP = range(3)
+"""Where a command is: with us, or alone in a session or a process group."""
 
 if IS_BINARY:
     import _initpy
@@ -51,7 +55,7 @@ def pass_on(pid: int, signals: frozenset[int]) -> tuple[int, int]:
     30 µs with Python's loop, and next to nothing with the executable's.
     """
     if IS_BINARY:
-        return _initpy.pass_on(pid, sum([1 << signum - 1 for signum in signals]))
+        return _initpy.pass_on(pid, _bits(signals))
     wait, kill, every = _signal.sigwaitinfo, posix.kill, _signal.valid_signals()
     while True:
         info = wait(every)
@@ -63,6 +67,23 @@ def pass_on(pid: int, signals: frozenset[int]) -> tuple[int, int]:
             except OSError:  # the caller judges that
                 pass
         return signum, info.si_code
+
+
+def spawn(argv: list[str], place: int, mask: Iterable[int], defaults: Iterable[int]) -> int:
+    """Start a command, the last of our own arguments, with vfork: the time that takes does not
+    depend on how large we are. It gets our environment and descriptors, `mask` is what is blocked
+    in it, and `defaults` are no longer ignored; `place` is one of the three above.
+
+    Returns the pid, or 0: it cannot be executed, or the arguments are not the last of ours. For the
+    executable only.
+    """
+    if sys.argv[-len(argv) :] != argv:
+        return 0
+    return _initpy.spawn(len(argv), place, _bits(mask), _bits(defaults))
+
+
+def _bits(signals: Iterable[int]) -> int:
+    return sum([1 << signum - 1 for signum in signals])
 
 
 def prctl(option: int, argument: int) -> None:
