@@ -148,11 +148,13 @@ class Stage:
             StageError: there are not, in time.
         """
         due_at = time.monotonic() + within_s
-        while len(found := self.lines(kinds)) < count:
-            if time.monotonic() > due_at or self._outer.poll() is not None:
+        while True:
+            has_ended = self._outer.poll() is not None  # before a look that may be the last
+            if len(found := self.lines(kinds)) >= count:
+                return found
+            if time.monotonic() > due_at or has_ended:
                 raise StageError(self._why(f"{len(found)} of {count} lines {kinds}"))
             time.sleep(LOOK_S)
-        return found
 
     def gun_ns(self) -> int:
         """When the init was executed."""
