@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.single.support import Init, Running, run
-from tests.support import children, is_alive, probe, status_field, wait_for
+from tests.single.support import BINARY, PYTHON, Init, Running, run
+from tests.support import REPO, children, is_alive, probe, status_field, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,10 +124,35 @@ def test_what_is_deaf_gets_kill(
 def test_what_is_stopped_is_ended_too(
     find_init: Callable[[str], Init], start: Callable[..., Running], as_pid1: bool
 ) -> None:
-    script = "sleep 1000 & kill -STOP $!; echo $!; exit 3"
+    script = """
+        setsid sh -c 'kill -STOP $$' &
+        until grep -q 'State:.T' /proc/$!/status; do sleep 0.02; done
+        exit 3
+    """  # in a session of its own, or the kernel would continue it at the death of the shell
     command = find_init("our initpy").command(["--kill-after=1000"], "sh", "-c", script)
     running = start(command, as_pid1=as_pid1)
     assert running.wait() == 3
+
+
+@pytest.mark.skipif(BINARY is not None, reason="the executable can always ask the kernel")
+def test_where_orphans_cannot_be_adopted(start: Callable[..., Running], tmp_path: Path) -> None:
+    """Without ctypes: that is said, and at least the command's process group gets TERM."""
+    launcher = tmp_path / "launcher"
+    launcher.write_text(
+        f"import sys\nsys.modules['ctypes'] = None\nsys.path.append({str(REPO)!r})\n"
+        "from initpy.cli import main\nmain()\n"
+    )
+    initpy = [*PYTHON, str(launcher)]
+    running = start([*initpy, "--", *leftovers(["child=1000"])], as_pid1=False)
+    running.wait_for_line("p ready")
+    orphan = pid_said(running, "child")
+    os.kill(running.pid, signal.SIGTERM)
+    assert running.wait() == 7
+    assert "cannot adopt orphans (this Python has no ctypes)" in "\n".join(running.said())
+    wait_for(lambda: not is_alive(orphan), about="the orphan's end")
+    ran = run([*initpy, "--subreaper", "--", "true"])
+    assert ran.code == 1
+    assert ran.stderr == "initpy: cannot become a subreaper: this Python has no ctypes\n"
 
 
 def test_strangers_are_left_alone(

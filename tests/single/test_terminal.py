@@ -142,6 +142,20 @@ def test_a_shell_has_job_control(
     assert terminal.outer.wait(20) == 5
 
 
+@pytest.mark.namespace
+@pytest.mark.usefixtures("need_namespace")
+@pytest.mark.parametrize("name", LEADERS)
+def test_the_command_has_the_terminal(
+    find_init: Callable[[str], Init], open_terminal: Callable[..., Terminal], name: str
+) -> None:
+    """Also one that does not take it for itself, as an interactive shell does."""
+    fields = "cut -d' ' -f5,7,8 /proc/$$/stat"  # its group, the terminal, and the latter's group
+    terminal = open_terminal(find_init(name).command((), "sh", "-c", fields))
+    group, number, foreground = terminal.wait_for(r"(\d+ -?\d+ -?\d+)\r").split()
+    assert int(number) > 0
+    assert foreground == group
+
+
 def _wait_for_program(terminal: Terminal, name: str, state: str = "S") -> None:
     """Bash has started it, in the foreground."""
 
