@@ -237,7 +237,9 @@ def test_the_death_of_the_parent_is_a_signal(
     command = find_init(name).command(options, *WATCHER)
     parent = start(["sh", "-c", '"$@" & wait', "sh", *command], as_pid1=False)
     parent.wait_for_line("ready")
-    os.kill(parent.pid, signal.SIGKILL)
-    parent.wait_for_line("got 12")
-    pid = int(parent.said()[0].split()[1])
-    os.kill(pid, signal.SIGKILL)  # the init is not below the parent any more
+    watcher = int(parent.said()[0].split()[1])
+    try:
+        os.kill(parent.pid, signal.SIGKILL)
+        parent.wait_for_line("got 12")
+    finally:
+        os.kill(watcher, signal.SIGKILL)  # it is not below the parent any more; its init follows
