@@ -29,6 +29,9 @@ FLOORS = {
     "initpy.repair": 2,
     "initpy.handover": 2,
     "initpy.upgrade": 2,
+    "initpy.single": 2,
+    "initpy.options": 2,
+    "initpy.dropin": 2,
     "initpy.config": 3,
     "initpy.control": 3,
     "initpy.ctl": 4,
@@ -53,9 +56,11 @@ PID1_MAY_IMPORT = {
 """DESIGN §7: the last two rows of its table, and sys."""
 
 PID1_IMPORTS_ELSEWHERE = {
+    ("initpy.single", "fcntl"),  # only when stdin is a terminal
     ("initpy.linux.native", "ctypes"),  # for prctl: not as PID 1, or in a child that renounces
     ("initpy.linux.log", "_socket"),  # only when stderr is a socket
     ("initpy.cli", "argparse"),  # in a process that is not PID 1
+    ("initpy.cli", "shlex"),  # the same
 }
 """Imports inside a function, each with its reason."""
 
@@ -159,6 +164,24 @@ def test_nothing_else_is_loaded_when_pid1_has_started() -> None:
     foreign = {module for module in loaded if not module.startswith("initpy")}
     assert foreign <= PID1_MAY_IMPORT
     assert not any(module.startswith("initpy.config") for module in loaded)
+
+
+@pytest.mark.parametrize("module", ["options", "single", "dropin.tini", "dropin.dumb_init"])
+def test_the_pid1_of_one_command_loads_next_to_nothing(module: str) -> None:
+    bare = _modules_after("pass")
+    loaded = _modules_after(f"import initpy.cli, initpy.single, initpy.{module}") - bare
+    assert {name for name in loaded if not name.startswith("initpy")} <= {"__future__", "errno"}
+    ours = {name for name in loaded if name.startswith("initpy.")}
+    assert ours <= {
+        "initpy.cli",
+        "initpy.linux",
+        "initpy.linux.native",
+        "initpy.single",
+        "initpy.options",
+        "initpy.dropin",
+        "initpy.dropin.getopt",
+        f"initpy.{module}",
+    }
 
 
 def _modules_after(statement: str) -> set[str]:

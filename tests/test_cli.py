@@ -35,6 +35,9 @@ def test_the_version() -> None:
 
 HELP = """\
 usage: initpy [-c FILE]          run the programs of FILE (/etc/initpy.toml)
+       initpy [options] -- COMMAND   run one command
+       initpy run --program NAME=COMMAND [--program …] [--set KEY=VALUE …]
+                                run these programs, without a file
        initpy check FILE        say what is wrong with FILE, and run nothing
        initpy check --schema    print a JSON Schema of the file, for editors
        initpy convert FILE      make TOML of a supervisord.conf or a Procfile
@@ -67,6 +70,26 @@ def test_help_that_was_asked_for(option: str) -> None:
         ["-c", "a.toml", "check", "b.toml"],
         ["-c", "a.toml", "surplus"],
         ["--conf", "a.toml"],
+        ["--"],
+        ["--group", "--"],
+        ["--no-such-option", "--", "true"],
+        ["true", "--", "true"],
+        ["--group", "true", "--", "true"],
+        ["--group=yes", "--", "true"],
+        ["--rewrite", "--", "true"],
+        ["--rewrite=TERM", "--", "true"],
+        ["--rewrite=TERM:KILLER", "--", "true"],
+        ["--rewrite=_DFL:1", "--", "true"],
+        ["--rewrite=0:1", "--", "true"],
+        ["--pdeathsig", "32", "--", "true"],
+        ["--map-exit=256", "--", "true"],
+        ["--map-exit=1:-1", "--", "true"],
+        ["--kill-after", "nan", "--", "true"],
+        ["--kill-after=-1", "--", "true"],
+        ["run"],
+        ["run", "--program"],
+        ["run", "--set", "program.web.command=true"],
+        ["run", "web=true"],
     ],
 )
 def test_misuse(arguments: list[str]) -> None:
@@ -76,6 +99,21 @@ def test_misuse(arguments: list[str]) -> None:
     assert ran.stderr.startswith("usage: initpy")
     assert "error: " in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["nginx", "-g", "daemon off;"], "initpy -- nginx -g 'daemon off;'"),
+        (["--group", "nginx"], "initpy --group -- nginx"),
+        (["--rewrite", "TERM:QUIT", "nginx"], "initpy --rewrite TERM:QUIT -- nginx"),
+        (["--kill-after=3"], "initpy --kill-after=3 -- COMMAND"),
+    ],
+)
+def test_a_command_without_dashes_before_it(arguments: list[str], advice: str) -> None:
+    ran = initpy(*arguments)
+    assert ran.returncode == 2
+    assert ran.stderr.endswith(f"to run one command, write -- before it: {advice}\n")
 
 
 def test_check(tmp_path: Path) -> None:

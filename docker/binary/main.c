@@ -16,6 +16,7 @@
 extern int _PySignal_Init(int install_signal_handlers); /* CPython's, in no header for embedders */
 
 sigset_t initpy_inherited_mask;
+char **initpy_argv_end;
 
 static void block_signals(void)
 {
@@ -89,6 +90,7 @@ int main(int argc, char **argv)
         argc = 1;
         argv = nameless;
     }
+    initpy_argv_end = argv + argc;
     start_core(argc, argv);
     PyObject *cli = NULL;
     if (fill_sys(argc, argv) == 0)

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "initpy.h"
 
@@ -54,6 +56,78 @@ static PyObject *call_prctl(PyObject *Py_UNUSED(self), PyObject *args)
     return PyLong_FromLong(result);
 }
 
+PyDoc_STRVAR(pass_on_doc,
+             "pass_on(pid, signals)\n\nWait for signals, all of which are blocked, and send those of "
+             "the set `signals` (the\nbit 1 << n - 1 for n) to `pid`. Returns the number and the "
+             "si_code of the first that\nis not in the set, or could not be sent.");
+
+static PyObject *pass_on(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    int pid;
+    unsigned long long signals;
+    if (!PyArg_ParseTuple(args, "iK:pass_on", &pid, &signals))
+        return NULL;
+    sigset_t all;
+    sigfillset(&all);
+    for (;;) {
+        siginfo_t info;
+        int signum = sigwaitinfo(&all, &info);
+        if (signum < 0) /* EINTR: we have been stopped, and go on */
+            continue;
+        if (!(signals >> (signum - 1) & 1) || kill(pid, signum) < 0)
+            return Py_BuildValue("ii", signum, info.si_code);
+    }
+}
+
+PyDoc_STRVAR(spawn_doc,
+             "spawn(words, place, mask, defaults)\n\nStart the command that our last arguments are, so "
+             "many words. place: 0 in our\nprocess group, 1 leading a session, 2 leading a process "
+             "group. mask and defaults are\nsets as in pass_on: what is blocked in it, and what is not "
+             "ignored any more. Returns\nthe pid, or 0 when it cannot be executed.");
+
+static PyObject *spawn(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    int words, place;
+    unsigned long long mask_bits, defaults;
+    if (!PyArg_ParseTuple(args, "iiKK:spawn", &words, &place, &mask_bits, &defaults))
+        return NULL;
+    sigset_t mask;
+    sigemptyset(&mask);
+    for (int signum = 1; signum <= 64; signum++)
+        if (mask_bits >> (signum - 1) & 1)
+            sigaddset(&mask, signum);
+    char **command = initpy_argv_end - words;
+    volatile int has_failed = 0; /* the child has our memory until exec, but not our signals */
+    pid_t pid = vfork();
+    if (pid == 0) {
+        int failed = place == 1 ? setsid() < 0 : place == 2 ? setpgid(0, 0) < 0 : 0;
+        for (int signum = 1; signum <= 64; signum++)
+            if (defaults >> (signum - 1) & 1)
+                signal(signum, SIG_DFL);
+        sigprocmask(SIG_SETMASK, &mask, NULL);
+        if (!failed)
+            execvp(command[0], command);
+        has_failed = 1;
+        _exit(1);
+    }
+    if (pid > 0 && has_failed) {
+        waitpid(pid, NULL, 0);
+        pid = 0;
+    }
+    return PyLong_FromLong(pid < 0 ? 0 : pid);
+}
+
+PyDoc_STRVAR(is_subreaper_doc,
+             "is_subreaper()\n\nWhether orphaned descendants are handed to this process.");
+
+static PyObject *is_subreaper(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(none))
+{
+    int flag = 0;
+    if (prctl(PR_GET_CHILD_SUBREAPER, &flag, 0UL, 0UL, 0UL) < 0)
+        return PyErr_SetFromErrno(PyExc_OSError);
+    return PyBool_FromLong(flag);
+}
+
 static void on_fault(int signum, siginfo_t *info, void *Py_UNUSED(context))
 {
     if (info->si_code > 0)
@@ -85,6 +159,9 @@ static PyObject *handle_sent(PyObject *Py_UNUSED(self), PyObject *args)
 static PyMethodDef initpy_methods[] = {
     {"complete", complete, METH_NOARGS, complete_doc},
     {"prctl", call_prctl, METH_VARARGS, prctl_doc},
+    {"is_subreaper", is_subreaper, METH_NOARGS, is_subreaper_doc},
+    {"pass_on", pass_on, METH_VARARGS, pass_on_doc},
+    {"spawn", spawn, METH_VARARGS, spawn_doc},
     {"handle_sent", handle_sent, METH_VARARGS, handle_sent_doc},
     {NULL, NULL, 0, NULL},
 };

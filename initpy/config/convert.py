@@ -9,7 +9,7 @@ from initpy.config.documents import Document, read_text
 from initpy.config.formats import FormatError, is_ini
 from initpy.config.problems import ConfigError, Problem, Report, escaped, say
 from initpy.config.procfile import is_procfile, toml_of_procfile
-from initpy.config.reading import read_sections_of
+from initpy.config.reading import read_sections
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,6 +94,6 @@ def _check(document: Document | None, environ: Mapping[str, str], report: Report
     """
     if document is not None:
         assumed = Assumed(environ)
-        Compiler(read_sections_of(document, assumed, report), assumed).plan()
+        Compiler(read_sections(document, assumed, report), assumed).plan()
     if report.failures:
         raise ConfigError(report.problems(), report.warnings())

@@ -49,17 +49,8 @@ class Sections(Value):
     """What every program has in its environment."""
 
 
-def read_sections(path: str, environ: Mapping[str, str], report: Report) -> Sections | None:
-    """Read the main file and those it includes.
-
-    None: the main file cannot be read. What is wrong in any of them is in the report.
-    """
-    document = _read_main(path, environ, report)
-    return None if document is None else read_sections_of(document, environ, report)
-
-
-def read_sections_of(document: Document, environ: Mapping[str, str], report: Report) -> Sections:
-    """The sections of a main file that has been parsed, and of those it includes."""
+def read_sections(document: Document, environ: Mapping[str, str], report: Report) -> Sections:
+    """Read the main file and those it includes. What is wrong in any of them is in the report."""
     main = Place(document, (), report, Expander(document.here, environ))
     defaults = _read_block("init", INIT, {}, main.at("init"))
     init = {key: (value, defaults.at(key)) for key, value in defaults.options.items()}
@@ -78,7 +69,8 @@ def read_sections_of(document: Document, environ: Mapping[str, str], report: Rep
     return replace(sections, variables=common)
 
 
-def _read_main(path: str, environ: Mapping[str, str], report: Report) -> Document | None:
+def read_main(path: str, environ: Mapping[str, str], report: Report) -> Document | None:
+    """The main file, parsed: TOML or the INI of supervisord. None: it cannot be read."""
     text = read_text(path, report)
     if text is None:
         return None

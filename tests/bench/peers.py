@@ -100,6 +100,25 @@ def initpy(tree: Path, python: Path) -> Peer:
     return Peer(name, match.group(1) if match else "", configure)
 
 
+def initpy_one(tree: Path, python: Path) -> Peer:
+    """The same with one command."""
+
+    def configure(task: Task, folder: Path) -> list[str]:
+        return [str(_install(tree, python, folder.parent)), "--", *task.commands[0]]
+
+    name = f"{INITPY} --" if tree == REPO else f"{INITPY} -- in {tree}"
+    return Peer(name, "", configure, restarts=False, many=False)
+
+
+def binary_one(path: Path) -> Peer:
+    """The static executable with one command."""
+
+    def configure(task: Task, _: Path) -> list[str]:
+        return [str(path), "--", *task.commands[0]]
+
+    return Peer(f"{INITPY} --, static", "", configure, restarts=False, many=False)
+
+
 def initpy_binary(binary: Path) -> Peer:
     """initpy as its static executable."""
 
@@ -261,6 +280,10 @@ def _tini(peers: Path) -> Peer | None:
     return _single("tini", _which("tini", peers))
 
 
+def _catatonit(peers: Path) -> Peer | None:
+    return _single("catatonit", _which("catatonit", peers))
+
+
 def _dumb_init(peers: Path) -> Peer | None:
     return _single("dumb-init", _which("dumb-init", peers))
 
@@ -291,9 +314,12 @@ _PEERS = {
     "runit": _runit,
     "tini": _tini,
     "dumb-init": _dumb_init,
+    "catatonit": _catatonit,
 }
 
 PEER_NAMES = tuple(_PEERS)
+ONE_COMMAND = ("tini", "dumb-init", "catatonit")
+"""Those that run one command."""
 
 
 def python_of(path: str | None) -> Path:
