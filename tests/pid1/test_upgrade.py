@@ -89,6 +89,12 @@ def test_the_new_one_goes_on_where_the_old_one_was(
 CANNOT = {
     "it cannot be imported": ("cli.py", "import sys\n", "import nowhere\n", "ModuleNotFoundError"),
     "it ends": ("cli.py", "import sys\n", "import sys; sys.exit(3)\n", r"exit status 3"),
+    "it ends well, and is no initpy": (
+        "cli.py",
+        "import sys\n",
+        "import sys; print('welcome'); sys.exit(0)\n",
+        "it is no initpy that can take over",
+    ),
     "it crashes": (
         "early.py",
         "import posix\n",
