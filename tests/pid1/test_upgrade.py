@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Start = Callable[..., Init]
 
-TOOK_OVER = r"took over 2 processes from initpy \S+ after \d+ ms"
+TOOK_OVER = r"took over 2 processes from initpy \S+, as initpy \S+, after \d+ ms"
 UPGRADE_SIGNAL = 59
 
 
@@ -167,6 +167,20 @@ def test_where_nothing_lies_any_more_the_old_one_runs_on(
     shutil.copy(Path(sys.executable).resolve(), python)
     init.kill(UPGRADE_SIGNAL)
     init.wait_for_log(TOOK_OVER)
+    assert init.stop() == 0
+
+
+def test_a_link_leads_to_the_new_one(start: Callable[..., Init], tmp_path: Path) -> None:
+    old, new, link = tmp_path / "old", tmp_path / "new", tmp_path / "python3"
+    for path in (old, new):
+        shutil.copy(Path(sys.executable).resolve(), path)
+    link.symlink_to(old)
+    init = start(python=str(link))
+    link.unlink()
+    link.symlink_to(new)
+    init.kill(UPGRADE_SIGNAL)
+    init.wait_for_log(TOOK_OVER)
+    assert Path(f"/proc/{init.pid}/exe").readlink() == new
     assert init.stop() == 0
 
 
