@@ -178,7 +178,7 @@ def escaped(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(
-        [ch if ch.isprintable() else ch.encode("unicode_escape").decode("ascii") for ch in text]
+        [ch if ch.isprintable() else repr(ch)[1:-1] for ch in text]
     )
 
 
