@@ -440,8 +440,6 @@ class Pid1:
     def _upgrade(self, why_not: str) -> None:
         """It has answered. Where it can take over it does, and otherwise all runs on."""
         program, self.new_program, self.upgrade_answer = self.new_program, None, None
-        if not why_not and program is None:
-            why_not = "a self-repair has come between, ask again"
         if not why_not and program is not None:
             try:
                 from initpy import repair  # noqa: PLC0415 - the helper has just imported the same

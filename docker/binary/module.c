@@ -130,10 +130,13 @@ static PyObject *is_subreaper(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(non
 
 static void on_fault(int signum, siginfo_t *info, void *Py_UNUSED(context))
 {
-    if (info->si_code > 0)
+    if (info->si_code > 0) {
         signal(signum, SIG_DFL); /* the instruction is run again, and this time it ends us */
-    else
+    } else {
+        int saved = errno; /* whoever was interrupted may be about to read it */
         PyErr_SetInterruptEx(signum);
+        errno = saved;
+    }
 }
 
 PyDoc_STRVAR(handle_sent_doc,

@@ -177,9 +177,7 @@ def escaped(text: str) -> str:
     """`text` with all that is not printable (line ends, escapes, lone surrogates) spelt out."""
     if text.isprintable():
         return text
-    return "".join(
-        [ch if ch.isprintable() else repr(ch)[1:-1] for ch in text]
-    )
+    return "".join([ch if ch.isprintable() else repr(ch)[1:-1] for ch in text])
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

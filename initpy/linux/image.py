@@ -21,6 +21,9 @@ FORMAT = 1
 added, with a default, is no new format. It stands here, where it is loaded from the start: in an
 upgrade of the package, the rest of the hand-over may be loaded from the new files."""
 
+MAGIC = b"initpy-state"
+"""What it begins with."""
+
 VARIABLE = b"INITPY_HANDOVER"
 TAKE, CHECK = b"take", b"check"
 
@@ -131,16 +134,18 @@ def handed_over() -> tuple[bytes, bytes] | None:
     The file is read, and closed.
     """
     word, _, number = posix.environ.pop(VARIABLE, b"").partition(b" ")
-    if word not in (TAKE, CHECK) or not number.isdigit():
+    if word not in (TAKE, CHECK) or not (number.isdigit() and len(number) < 10):
         return None
     fd = int(number)
     raw = bytearray()
     try:
         while part := posix.pread(fd, _READ_BYTES, len(raw)):
             raw += part
-        posix.close(fd)
     except OSError:  # somebody has set the variable
         return None
+    if not raw.startswith(MAGIC):
+        return None
+    posix.close(fd)
     return word, bytes(raw)
 
 
