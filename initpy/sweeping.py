@@ -11,7 +11,6 @@ or descends from one that has.)
 
 from __future__ import annotations
 
-import errno
 import posix
 import time
 
@@ -20,6 +19,7 @@ from initpy.core.messages import RecordTree, SurvivorsFound, SurvivorsGone, Tree
 from initpy.core.values import Value
 from initpy.linux import syscalls
 from initpy.linux.children import OwnChildren
+from initpy.linux.errnos import ESRCH
 from initpy.wire import frame
 
 TYPE_CHECKING = False
@@ -44,7 +44,7 @@ KEY_BITS, SPAWN_BITS = 18, 24
 """A mark has the number of its process and that of the spawn in it, and above them what is drawn at
 random: it stays below 2**62."""
 
-MAX_SPAWNS = 2**SPAWN_BITS - 2
+MAX_SPAWNS = (1 << SPAWN_BITS) - 2
 """After which the spawns of a process are counted anew."""
 
 
@@ -227,7 +227,7 @@ class Sweeping:
 
     def _may_be_left(self, case: Case) -> bool:
         """False only where nothing can be left."""
-        if self._has_group(case) and syscalls.kill_group(case.group, 0) != errno.ESRCH:
+        if self._has_group(case) and syscalls.kill_group(case.group, 0) != ESRCH:
             return True
         return self._children.are_more_than(len(self._known_children()))
 

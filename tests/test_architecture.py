@@ -46,7 +46,6 @@ PID1_MAY_IMPORT = {
     "_signal",
     "errno",
     "gc",
-    "_heapq",
     "posix",
     "resource",
     "select",
@@ -64,7 +63,7 @@ PID1_IMPORTS_ELSEWHERE = {
 }
 """Imports inside a function, each with its reason."""
 
-PURE_MAY_IMPORT = {"__future__", "_collections", "_heapq"}
+PURE_MAY_IMPORT = {"__future__", "_collections"}
 
 
 def module_of(path: Path) -> str:

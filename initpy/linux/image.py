@@ -146,9 +146,10 @@ def handed_over() -> tuple[bytes, bytes] | None:
 
 def _link(path: str) -> str:
     try:
-        return posix.readlink(path).removesuffix(_DELETED)
+        found = posix.readlink(path)
     except OSError:
         return ""
+    return found[: -len(_DELETED)] if found.endswith(_DELETED) else found
 
 
 def _open(path: str) -> int:
