@@ -175,7 +175,7 @@ class Pid1:
         self.at: object = None
         """What is being seen to, should it fail: a fact, an effect, a dead child, a ready fd."""
         self.timers = Timers()
-        self._epoll = select.epoll(-1, select.EPOLL_CLOEXEC)
+        self._epoll = select.epoll(flags=select.EPOLL_CLOEXEC)
         self._callbacks: dict[int, Callable[[], None]] = {}
         self.keys: dict[int, str] = {}
         """Live processes: pid to key."""

@@ -44,7 +44,7 @@ KEY_BITS, SPAWN_BITS = 18, 24
 """A mark has the number of its process and that of the spawn in it, and above them what is drawn at
 random: it stays below 2**62."""
 
-MAX_SPAWNS = (1 << SPAWN_BITS) - 2
+MAX_SPAWNS = 2**SPAWN_BITS - 2
 """After which the spawns of a process are counted anew."""
 
 

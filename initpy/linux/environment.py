@@ -29,7 +29,7 @@ def given_environment() -> dict[bytes, bytes]:
     environment: dict[bytes, bytes] = {}
     raw = b"".join(parts)
     begin = 0
-    while (end := raw.find(b"\0", begin)) >= 0:  # each ends with one; split is DESIGN §7's 64 kB
+    while (end := raw.find(b"\0", begin)) >= 0:  # split: 64 kB of Python's own file
         name, is_one, value = raw[begin:end].partition(b"=")
         if is_one:
             environment.setdefault(name, value)  # of two, getenv takes the first

@@ -1,8 +1,7 @@
 """The errnos that PID 1 judges, by number.
 
-The errno module has 134 of them, each twice, and its start lies in a part of Python's own file that
-nothing else of PID 1 needs: 90 kB. These are Linux's numbers on every architecture but alpha, mips,
-parisc and sparc.
+The errno module has 134 of them, each twice: 27 kB. These are Linux's numbers on every architecture
+but alpha, mips, parisc and sparc.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class Signals:
         one was started with: what this one finds is that one's doing.
         """
         self._flags = [False] * (ALL[-1] + 1)
-        self.fd, self._write_fd = posix.pipe()  # a list and pipe: DESIGN §7, Python's own pages
+        self.fd, self._write_fd = posix.pipe()  # pipe2 is 64 kB more of Python's own file
         for fd in (self.fd, self._write_fd):
             posix.set_blocking(fd, False)
         _signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
