@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from typing import TYPE_CHECKING
 
 from initpy import __version__
 from initpy.cli import DEFAULT_CONFIG
 from initpy.options import FLAGS, HELP, WITH_VALUE
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
