@@ -14,8 +14,8 @@ import time
 from initpy import handover, repair
 from initpy.core.messages import TimerFired
 from initpy.core.supervisor import OWN_TIMER, Supervisor, step
+from initpy.linux.errnos import errno_name
 from initpy.linux.image import CHECK, VARIABLE, memory_file
-from initpy.linux.spawn import errno_name
 from initpy.wire import frame
 
 TYPE_CHECKING = False

@@ -164,9 +164,10 @@ def _as_called(name: str) -> str:
 
 def _link(path: str) -> str:
     try:
-        return posix.readlink(path).removesuffix(_DELETED)
+        found = posix.readlink(path)
     except OSError:
         return ""
+    return found[: -len(_DELETED)] if found.endswith(_DELETED) else found
 
 
 def _open(path: str) -> int:

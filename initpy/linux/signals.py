@@ -86,8 +86,10 @@ class Signals:
         `mask` is what `block_all` returned at the start. `inherited` is what the image before this
         one was started with: what this one finds is that one's doing.
         """
-        self._flags = bytearray(ALL[-1] + 1)
-        self.fd, self._write_fd = posix.pipe2(posix.O_NONBLOCK | posix.O_CLOEXEC)
+        self._flags = [False] * (ALL[-1] + 1)
+        self.fd, self._write_fd = posix.pipe()  # pipe2 is 64 kB more of Python's own file
+        for fd in (self.fd, self._write_fd):
+            posix.set_blocking(fd, False)
         _signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
         ignored = []
         for signum in HANDLED:
@@ -109,7 +111,7 @@ class Signals:
         set_mask(())
 
     def _note(self, signum: int, _frame: object) -> None:
-        self._flags[signum] = 1
+        self._flags[signum] = True
 
     def take(self, taken: list[int] | None = None) -> list[int]:
         """The signals that have come since the last call, each once, added to `taken`.
@@ -123,12 +125,11 @@ class Signals:
             pass
         if taken is None:
             taken = []
-        signum = self._flags.find(1)
-        while signum >= 0:
-            if signum not in taken:
-                taken.append(signum)
-            self._flags[signum] = 0  # before it is acted on: a second one must not be lost
-            signum = self._flags.find(1, signum + 1)
+        for signum in ALL:
+            if self._flags[signum]:
+                if signum not in taken:
+                    taken.append(signum)
+                self._flags[signum] = False  # before it is acted on: a second must not be lost
         if SIGQUIT in taken:
             taken.remove(SIGQUIT)
             taken.append(SIGQUIT)

@@ -222,6 +222,23 @@ def test_who_may_not_lower_its_nice_value_is_told_so() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("options", "short"),
+    [
+        ({"nice": 0}, "couldn't set nice to 0: EACCES"),
+        ({"rlimits": ((7, 2, 1),)}, "couldn't set rlimit 7: ValueError"),
+        ({"directory": b"/no"}, "couldn't chdir to /no: ENOENT"),
+    ],
+)
+def test_where_the_words_for_it_are_gone_it_is_told_in_short(
+    options: dict[str, Any], short: str
+) -> None:
+    gone = "sys.modules['initpy.linux.refusals'] = None\nos.nice(3)\n" + UNPRIVILEGED
+    ran = run("/bin/true", before=gone, **options)
+    assert ran.code == 126
+    assert ran.reason.startswith(short)
+
+
 def test_oom_score_adj() -> None:
     said = says(run("/bin/cat", "/proc/self/oom_score_adj", oom_score_adj=789))
     assert said == "789\n"
