@@ -153,13 +153,16 @@ def _run(read_config: Callable[[int], int], mask: tuple[int, ...]) -> NoReturn:
     # every object, and so have the kernel copy most of the memory at the next fork.
     gc.disable()
     _make_room()
+    early: Early | None = None
     try:
         early = Early(read_config, mask)
         sys.path_importer_cache.clear()  # 200 names of the standard library; room for what follows
         from initpy.pid1 import Pid1  # noqa: PLC0415 - while the helper reads
 
         pid1 = Pid1(early)
-    except OSError as exc:  # no descriptors, no memory: before anything has been started
+    except OSError as exc:  # no descriptors, no memory
+        if early is not None and early.state is not None:  # of the image before, programs run
+            early.give_up(f"cannot take over from itself: {exc.strerror}")
         message = f"initpy: cannot start: {exc.strerror}\n"
         posix.write(2, message.encode(errors="replace"))
         posix._exit(1)

@@ -17,7 +17,7 @@ from initpy.linux.spawn import fork_helper
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, NoReturn
 
 LAST_RESORT_S = 9.0
 """What a stop has, where not even the plan is known."""
@@ -59,5 +59,9 @@ class Early:
             if pid != posix.getpid():
                 raise handover.HandOverError(f"the state is process {pid}'s")
             self.signals = Signals(mask, self.state["signals"]["inherited"])
-        except BaseException as exc:  # there are children, and nobody else to see to them
-            last_resort.run(f"cannot take over from itself: {exc}", (), LAST_RESORT_S)
+        except BaseException as exc:
+            self.give_up(f"cannot take over from itself: {exc}")
+
+    def give_up(self, why: str) -> NoReturn:
+        """There are programs of the image before this one, and nobody else to see to them."""
+        last_resort.run(why, (), LAST_RESORT_S)
