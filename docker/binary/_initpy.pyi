@@ -2,6 +2,8 @@
 
 inherited_mask: tuple[int, ...]
 started: int
+helper_pid: int
+helper_fd: int
 
 def complete() -> None: ...
 def handle_sent(signum: int, /) -> None: ...

@@ -12,7 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "command.h"
+#include "first.h"
 #include "initpy.h"
 
 /* ------------------------------------------------------------ _initpy */
@@ -169,7 +169,10 @@ static int initpy_exec(PyObject *module)
     PyObject *mask = mask_as_tuple(&initpy_inherited_mask);
     int failed = PyModule_AddObjectRef(module, "inherited_mask", mask);
     Py_XDECREF(mask);
-    return failed < 0 ? -1 : PyModule_AddIntConstant(module, "started", initpy_started);
+    failed |= PyModule_AddIntConstant(module, "started", initpy_started);
+    failed |= PyModule_AddIntConstant(module, "helper_pid", initpy_helper_pid);
+    failed |= PyModule_AddIntConstant(module, "helper_fd", initpy_helper_fd);
+    return failed < 0 ? -1 : 0;
 }
 
 static PyModuleDef_Slot initpy_slots[] = {{Py_mod_exec, initpy_exec}, {0, NULL}};
@@ -178,8 +181,9 @@ static PyModuleDef initpy_module = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_initpy",
     .m_doc = "What initpy's static executable has and Python lacks. `inherited_mask` is the signals\n"
-             "that were blocked at exec, `started` the pid of the command that has been started\n"
-             "before Python, or 0.",
+             "that were blocked at exec, and what main has started before Python:\n"
+             "`started` is the pid of the command, or 0; `helper_fd` the config helper's pipe, or\n"
+             "-1, and `helper_pid` its pid, or 0: this is the helper.",
     .m_methods = initpy_methods,
     .m_slots = initpy_slots,
 };

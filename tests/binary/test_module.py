@@ -35,7 +35,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "main.c").write_text(MAIN)
     library = folder / "modules.so"
     ours = REPO / "docker" / "binary"
-    sources = [ours / "module.c", ours / "command.c", folder / "main.c"]
+    sources = [ours / "module.c", ours / "first.c", folder / "main.c"]
     gcc = ["gcc", "-shared", "-fPIC", "-Wall", "-Werror", f"-I{include}", "-o", str(library)]
     subprocess.run([*gcc, *map(str, sources)], check=True, timeout=60)
     return library

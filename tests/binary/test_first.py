@@ -1,4 +1,5 @@
-"""The executable starts one command before Python, where it does the same as Python would."""
+"""What the executable starts before Python: one command, where it does the same as Python would;
+and the config helper."""
 
 from __future__ import annotations
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DRESS = (*PYTHON, str(HERE / "dress.py"))
+
+RUN = ["run", "--program", "a=true", "--set", "program.a.autorestart=false"]
 
 FIRST = [
     ("initpy", ["--"], [], {}),
@@ -72,15 +75,53 @@ def test_what_is_started_before_python(
     env: dict[str, str],
     is_first: bool,
 ) -> None:
-    """The child is there before Python has asked for memory."""
+    assert (
+        starts_first([str(named[name]), *options, "true"], tmp_path / "trace", dress, env)
+        is is_first
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "dress", "env", "is_first"),
+    [
+        (["-c", "FILE"], [], {}, True),
+        (["--config", "FILE"], ["ignore=2,13", "block=1,15"], {}, True),
+        (["-c", "FILE"], ["terminal"], {}, True),
+        (["--config=FILE"], [], {}, False),
+        (["-c", "FILE"], ["ignore=17"], {}, False),
+        (["-c", "FILE"], ["close=0"], {}, False),
+        (["-c", "FILE"], ["close=2"], {}, False),
+        (["-c", "FILE"], [], {"INITPY_HANDOVER": "nonsense"}, False),
+        ([*RUN, "--set", "program.a.startsecs=0"], [], {}, False),
+    ],
+)
+def test_when_the_config_helper_is_started_before_python(
+    named: dict[str, Path],
+    tmp_path: Path,
+    arguments: Sequence[str],
+    dress: Sequence[str],
+    env: dict[str, str],
+    is_first: bool,
+) -> None:
+    """Either way the file's program is run, and is all that there is."""
+    file = tmp_path / "initpy.toml"
+    file.write_text('[program.a]\ncommand = ["true"]\nstartsecs = 0\nautorestart = false\n')
+    words = [word.replace("FILE", str(file)) for word in arguments]
+    trace = tmp_path / "trace"
+    assert starts_first([str(named["initpy"]), *words], trace, dress, env) is is_first
+
+
+def starts_first(
+    command: Sequence[str], trace: Path, dress: Sequence[str], env: dict[str, str]
+) -> bool:
+    """Run an init to the end, which has to be a good one; returns whether its first child is there
+    before Python has asked for memory."""
     strace = shutil.which("strace")
     if strace is None:
         skip_or_fail("namespace", "strace is not installed")
-    trace = tmp_path / "trace"
-    init = str(named[name])
     master, slave = os.openpty()
     ran = subprocess.run(
-        [strace or "", "-o", trace, *DRESS, *dress, "--", init, *options, "true"],
+        [strace or "", "-o", trace, *DRESS, *dress, "--", *command],
         stdin=slave if "terminal" in dress else subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -91,10 +132,10 @@ def test_what_is_started_before_python(
     os.close(master)
     os.close(slave)
     assert ran.returncode == 0, ran.stderr
-    calls = trace.read_text().partition(f'execve("{init}"')[2]
+    calls = trace.read_text().partition(f'execve("{command[0]}"')[2]
     child, memory = re.search(r"^(vfork|fork|clone3?)\(", calls, re.M), calls.index("\nmmap(")
     assert child is not None
-    assert (child.start() < memory) is is_first
+    return child.start() < memory
 
 
 @pytest.mark.namespace
