@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "first.h"
@@ -98,6 +99,10 @@ static void start_command(char **argv, const char *name, const sigset_t *inherit
         return;
     }
     initpy_started = initpy_spawn(command, place, mask, defaults);
+    /* The kernel tends to run us, whom exec has woken, before the command, for milliseconds. */
+    const struct timespec moment = {.tv_nsec = 300000};
+    if (initpy_started != 0)
+        nanosleep(&moment, NULL);
 }
 
 /* For `initpy` and `initpy -c FILE`, unless there is a state to take over, or numbers below 3 that
