@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 
-from initpy.linux.native import complete_python, mask_at_exec
+from initpy.linux.native import complete_python, helper, mask_at_exec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -147,12 +147,17 @@ def _run(read_config: Callable[[int], int], mask: tuple[int, ...]) -> NoReturn:
     import gc  # noqa: PLC0415
     import posix  # noqa: PLC0415
 
-    from initpy.early import Early  # noqa: PLC0415
-
     # PID 1 makes no reference cycles (a test looks for them). To look for them here would write to
     # every object, and so have the kernel copy most of the memory at the next fork.
     gc.disable()
     _make_room()
+    started = helper()
+    if started is not None and started[0] == 0:
+        from initpy.linux.helper import be_helper  # noqa: PLC0415
+
+        be_helper(read_config, started[1])
+    from initpy.early import Early  # noqa: PLC0415
+
     early: Early | None = None
     try:
         early = Early(read_config, mask)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posix
 
-from initpy.linux import last_resort, syscalls
+from initpy.linux import last_resort, native, syscalls
 from initpy.linux.image import CHECK, Image, handed_over
 from initpy.linux.signals import Signals
 from initpy.linux.spawn import fork_helper
@@ -45,7 +45,12 @@ class Early:
         self.version = ""
         if handed is None:
             self.signals = Signals(mask)
-            self.helper_pid, self.helper_fd = fork_helper(read_config, self.signals.inherited)
+            started = native.helper()
+            if started is None:
+                started = fork_helper(read_config, self.signals.inherited)
+            else:
+                posix.set_blocking(started[1], False)
+            self.helper_pid, self.helper_fd = started
             return
         word, raw = handed
         if word == CHECK:

@@ -14,7 +14,7 @@ import errno
 import posix
 import time
 
-from initpy.linux.native import IS_BINARY, OUR_GROUP, OWN_SESSION, pass_on, spawn
+from initpy.linux.native import IS_BINARY, OUR_GROUP, OWN_SESSION, pass_on, spawn, started
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class OneCommand:
             return failed
         self.look_at_dispositions()
         try:
-            self.child = self._spawn() or self._fork()
+            self.child = started() or self._spawn() or self._fork()
         except OSError as exc:
             return self.fork_failed(exc)
         self.spawned()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 import select
 
 from initpy.config.toml import FloatText
@@ -198,7 +198,7 @@ def say(fd: int, lines: Iterable[object]) -> None:
     rest = "".join([f"{line}\n" for line in lines]).encode("utf-8", "backslashreplace")
     while rest:
         try:
-            rest = rest[os.write(fd, rest) :]
+            rest = rest[posix.write(fd, rest) :]
         except BlockingIOError:
             select.select([], [fd], [])
         except OSError:

@@ -21,6 +21,7 @@ from initpy.linux.errnos import (
     ENOTDIR,
     errno_name,
 )
+from initpy.linux.helper import be_helper
 from initpy.linux.native import prctl
 from initpy.linux.signals import block_all, restore_in_child, set_mask
 
@@ -154,7 +155,7 @@ def fork_helper(
     try:
         pid = posix.fork()
         if pid == 0:
-            _help(body, write_fd, inherited)
+            be_helper(body, write_fd, lambda: restore_in_child(inherited))
         record(pid, read_fd)
     except OSError:
         posix.close(read_fd)
@@ -163,20 +164,6 @@ def fork_helper(
         posix.close(write_fd)
         set_mask(mask)
     return pid, read_fd
-
-
-def _help(body: Callable[[int], int], write_fd: int, inherited: Inherited) -> None:
-    """The helper's whole life; does not return."""
-    code = 1
-    try:
-        restore_in_child(inherited)
-        posix.setsid()
-        set_mask(())
-        code = body(write_fd)
-    except BaseException as exc:  # whatever it is: two PID 1s must never return from fork
-        posix.write(2, f"initpy: a helper process failed: {exc!r}\n".encode(errors="replace"))
-    finally:
-        posix._exit(code)
 
 
 def _become(
