@@ -49,6 +49,10 @@ def main() -> NoReturn:
     path = _config_path(arguments)
     if path is not None:
         _run_file(path, mask)
+    if arguments == ["--can-take-over"]:  # linux.image.ASKED_TO_CHECK
+        from initpy import upgrade  # noqa: PLC0415
+
+        _leave(upgrade.answer())
     _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
     complete_python()
     from initpy.commands import dispatch  # noqa: PLC0415

@@ -10,7 +10,7 @@ from __future__ import annotations
 import posix
 
 from initpy.linux import last_resort, native, syscalls
-from initpy.linux.image import CHECK, Image, handed_over
+from initpy.linux.image import TAKE, Image, handed_over
 from initpy.linux.signals import Signals
 from initpy.linux.spawn import fork_helper
 
@@ -43,7 +43,7 @@ class Early:
         self.image = Image()
         self.state: dict[str, dict[str, Any]] | None = None
         self.version = ""
-        if handed is None:
+        if handed is None or handed[0] != TAKE:
             self.signals = Signals(mask)
             started = native.helper()
             if started is None:
@@ -52,11 +52,7 @@ class Early:
                 posix.set_blocking(started[1], False)
             self.helper_pid, self.helper_fd = started
             return
-        word, raw = handed
-        if word == CHECK:
-            from initpy import upgrade  # noqa: PLC0415 - in a process that only answers this
-
-            posix._exit(upgrade.answer(raw))
+        _, raw = handed
         try:
             from initpy import handover  # noqa: PLC0415
 

@@ -27,6 +27,9 @@ MAGIC = b"initpy-state"
 VARIABLE = b"INITPY_HANDOVER"
 TAKE, CHECK = b"take", b"check"
 
+ASKED_TO_CHECK = "--can-take-over"
+"""The only argument of a program that is to say whether it can."""
+
 _READ_BYTES = 1 << 20
 _DELETED = " (deleted)"
 
@@ -39,6 +42,10 @@ class Image:
     def __init__(self) -> None:
         self.argv = sys.orig_argv
         """Of the whole command: with the interpreter and its options, where there is one."""
+        own = len(self.argv) - len(sys.argv) + 1
+        self.asking_argv = [*self.argv[:own], ASKED_TO_CHECK]
+        """What another program is asked with: one that knows nothing of this refuses it. With the
+        arguments of this process, it would be an init, and start every program once more."""
         self.path = _as_called(self.argv[0]) or _link("/proc/self/exe") or sys.executable
         """Where another program may come to lie, to which to upgrade."""
         self.comm = _read_file("/proc/self/comm").rstrip(b"\n")
