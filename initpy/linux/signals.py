@@ -54,14 +54,6 @@ class Inherited(Value):
     """RLIMIT_SIGPENDING, soft and hard."""
 
 
-def block_first() -> tuple[int, ...]:
-    """`block_all`, as the first thing that the program does. Returns the mask that it has been
-    executed with."""
-    mask = block_all()
-    at_exec = native.mask_at_exec()
-    return mask if at_exec is None else at_exec
-
-
 def block_all() -> tuple[int, ...]:
     """Block every signal; those that arrive wait. Returns the mask as it was."""
     return tuple([int(signum) for signum in _signal.pthread_sigmask(_signal.SIG_BLOCK, ALL)])
