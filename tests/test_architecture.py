@@ -33,7 +33,6 @@ FLOORS = {
     "initpy.options": 2,
     "initpy.dropin": 2,
     "initpy.config": 3,
-    "initpy.control": 3,
     "initpy.ctl": 4,
     "initpy.cli": 5,
     "initpy.commands": 5,
