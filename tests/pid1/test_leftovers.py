@@ -126,9 +126,11 @@ def test_a_session_without_an_environment_is_known_by_the_tree_that_was_recorded
 def test_a_daemonized_program_is_named_and_does_not_keep_its_port(
     start_either: Callable[..., Init],
 ) -> None:
+    # What it leaves behind is named as it is then: by its own name, once it has been executed.
+    until_executed = "until grep -q sleep /proc/$!/comm; do :; done"
+    daemonize = f"setsid sleep 600 & {until_executed}; exit 0"
     init = start_either(
-        command("web", ["sh", "-c", "setsid sleep 600 & exit 0"], critical=False, startretries=1)
-        + program("other")
+        command("web", ["sh", "-c", daemonize], critical=False, startretries=1) + program("other")
     )
     init.wait_for_log(
         r"'web' exited with 0 at once and left sleep \(\d+\) behind: it has put itself in the"
