@@ -184,7 +184,7 @@ def test_a_fault_in_every_line(start_either: Start, tmp_path: Path) -> None:
     patch = FAST + "from initpy import repair; repair._drop_what_fails_again = lambda _: None\n"
     lines = "lines initpy.pid1 initpy.helpers initpy.sweeping\n"
     faulty = Faulty(start_either, tmp_path, lives(marks), lines, patch=patch)
-    lead_a_life(faulty.init, marks, within_s=60)
+    lead_a_life(faulty.init, marks, within_s=300)
     struck = (faulty.folder / "001").read_text().count(".py:")
     assert struck > 300
     log = faulty.init.log()
