@@ -1,0 +1,405 @@
+"""One channel of one process: from its pipe, through lines and forms, to its sinks.
+
+It works in steps: read, cut, form, give to the sinks, note. While a sink has not taken all of a
+step, the channel does not read. What the step is made of is in the memory file, from which a later
+relay makes the same again, and goes on where this one has stopped (`memory`).
+"""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import os
+import termios
+import time
+
+from initpy.logs.forms import Raw
+from initpy.logs.lines import Run, cut, join
+from initpy.logs.memory import DESK_BYTES, TAIL_BYTES, State
+from initpy.logs.sinks import F_SETPIPE_SZ, PIPE_BYTES, FileSink, StreamSink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable, Sequence
+
+    from initpy.logplan import Channel
+    from initpy.logs.forms import Form
+    from initpy.logs.limits import RateLimit
+    from initpy.logs.memory import Memory
+    from initpy.logs.sinks import Buffer, Sink
+
+READ_BYTES = 256 * 1024
+"""What is read at once, at the most: some 0.3 ms of work."""
+
+FULL_PIPE_BYTES = 60 * 1024
+"""When so much was waiting, the pipe was full, and is made larger."""
+
+NEWLINE = 10
+
+MESSAGE_END_S = 1.0
+"""With `multiline`: after so long without a further line, a message is taken to be whole."""
+
+
+class Outlet:
+    """One sink of a channel, and what it is still to be given."""
+
+    def __init__(self, sink: Sink, form: Form, *, drops: bool) -> None:
+        self.sink = sink
+        self.form = form
+        self.on_taken: Callable[[], None] = lambda: None
+        """Called when a stalled sink has taken more."""
+        self._drops = drops
+        self._dropped = 0
+        """Lines, not yet told of."""
+        self._raw: Buffer = b""
+        self._at = 0
+        self._end = 0
+        """_raw[_at:_end] is still to be taken."""
+        self._given = 0
+        """The end of what was given last."""
+        self._ahead = 0
+        """So many bytes of it are not the channel's: the line that tells of dropped ones."""
+
+    @property
+    def is_done(self) -> bool:
+        """It has all that it was given, or does not hold anybody back."""
+        return self._drops or self._at == self._end
+
+    @property
+    def taken(self) -> int:
+        """How much the sink has of what it was given."""
+        return self._given if self._drops else max(0, self._at - self._ahead)
+
+    def give(self, raw: Buffer, start: int, end: int) -> None:
+        """Have the sink take raw[start:end]; see `is_done`."""
+        self._given = end
+        if self._at < self._end:  # it drops, and has yet to finish a line
+            self._drop(raw, start, end)
+            return
+        self._ahead = 0
+        if self._dropped:
+            text = f"initpy: {self._dropped} lines were dropped: they came quicker than they went"
+            told = self.form.form([Run(text.encode() + b"\n")], time.time_ns(), os.getpid())
+            self._ahead, self._dropped = len(told) - start, 0
+            raw = told + raw[start:end]
+            start, end = 0, len(raw)
+        self._raw, self._at, self._end = raw, start, end
+        self._put()
+
+    def resume(self) -> None:
+        """The sink may have room again."""
+        self._put()
+        self.on_taken()
+
+    def keep_own(self, raw: bytes) -> None:
+        """The buffer that was given will be used for something else; `raw` has the same."""
+        if not isinstance(self._raw, bytes):
+            self._raw = raw
+
+    def _put(self) -> None:
+        if self._at < self._end:
+            self._at += self.sink.write(self, self._raw, self._at, self._end)
+        if self._at < self._end and self._drops:
+            is_begun = self._at > 0 and self._raw[self._at - 1] != NEWLINE
+            line_end = self._raw.find(b"\n", self._at, self._end) + 1 if is_begun else self._at
+            line_end = line_end or self._end
+            self._drop(self._raw, line_end, self._end)
+            self._raw, self._at, self._end = self._raw[self._at : line_end], 0, line_end - self._at
+            if not self._end:
+                self.sink.give_up(self)
+
+    def _drop(self, raw: Buffer, start: int, end: int) -> None:
+        lines = raw[start:end].count(b"\n")
+        self._dropped += lines
+        self.sink.lost_lines += lines
+
+
+class ChannelRelay:
+    """What the relay does for one channel."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        memory: Memory,
+        outlets: Sequence[Outlet],
+        *,
+        watch: Callable[[ChannelRelay, bool], None],
+        limit: RateLimit | None = None,
+        starts: re.Pattern[bytes] | None = None,
+        escapes: re.Pattern[bytes] | None = None,
+        owns_file: bool = False,
+    ) -> None:
+        """Take over what the last relay has left; `start` goes on with it.
+
+        `watch` is called when it is to be told of bytes in its pipe, and when not any more.
+        `starts` matches where a message begins, `escapes` what `strip_ansi` takes out. `owns_file`:
+        no other channel writes to the file that it writes to.
+        """
+        self.fd = channel.fd
+        self.slot = channel.slot
+        self._memory = memory
+        self._outlets = outlets
+        self._watch = watch
+        self._limit = limit
+        self._starts = starts
+        self._escapes = escapes
+        self._owns_file = owns_file
+        self._max_line = channel.plan.max_line
+        self._is_raw = not (limit or starts or escapes) and all(
+            isinstance(outlet.form, Raw) for outlet in outlets
+        )
+        self._pid = channel.pid
+        self._has_ended = channel.pid == 0
+        state, self._restored_taken = memory.restore(channel.slot)
+        memory.keep(channel.slot, state, tuple(self._restored_taken))  # for the desk will be used
+        self._total = state.total
+        self._held = state.held
+        self._continues = state.continues
+        self._time_ns = state.time_ns
+        self._held_pid = state.pid
+        self._after: tuple[bytes, bool] | None = None
+        """While a sink has not taken all of a step: what will be held then, and whether that
+        continues a line."""
+        self._is_told_of = False
+        """What is stalled is no step, but a line of our own."""
+        self._waiting = array.array("i", [0])
+        self._has_large_pipe = False
+        self.message_ends_at: float | None = None
+        """When to call `end_message`, by the monotonic clock."""
+        for outlet in outlets:
+            outlet.on_taken = self._on_taken
+
+    @property
+    def is_stalled(self) -> bool:
+        return self._after is not None
+
+    def start(self) -> None:
+        """Go on with what the last relay has left."""
+        memory, held, taken = self._memory, self._held, self._restored_taken
+        self._watch(self, True)
+        memory.desk[: len(held)] = held
+        missing = min(self._total - memory.tail_total(self.slot), len(held))
+        if missing > 0:
+            memory.put_tail(self.slot, len(held) - missing, len(held), self._total)
+        if held:
+            pid, self._pid = self._pid, self._held_pid or self._pid
+            self._work(held, len(held), [] if self._limit else taken)
+            self._pid = pid
+
+    def count_waiting(self) -> int:
+        """Bytes in the pipe."""
+        fcntl.ioctl(self.fd, termios.FIONREAD, self._waiting)
+        return self._waiting[0]
+
+    def step(self, most: int = READ_BYTES) -> None:
+        """Take what is in the pipe, up to `most` bytes, to the sinks."""
+        if self.is_stalled:
+            return
+        waiting = self.count_waiting()
+        if waiting > FULL_PIPE_BYTES and not self._has_large_pipe:
+            self._enlarge_pipe()
+        if waiting > 2 * TAIL_BYTES and self._is_raw and not self._held:
+            waiting = self._splice(waiting)
+        if waiting:
+            self._read(min(waiting, most, DESK_BYTES - len(self._held)))
+        elif self._has_ended:
+            self._finish()
+
+    def set_started(self, pid: int) -> None:
+        """Another instance writes to it."""
+        self._pid = pid
+        self._has_ended = False
+
+    def set_ended(self) -> None:
+        """The instance has ended: when the pipe is empty, a last line without a newline is one."""
+        self._has_ended = True
+        upto = self._total + self.count_waiting()
+        while self._total < upto and not self.is_stalled:
+            self.step()
+        if self._has_ended and not self.is_stalled:
+            self._finish()
+
+    def end_message(self) -> None:
+        """No further line has come: the message is whole."""
+        self.message_ends_at = None
+        if not self.is_stalled:
+            self._work(self._held, len(self._held), [], is_message_end=True)
+
+    def tell(self, text: str) -> None:
+        """Write a line of our own among the channel's."""
+        run = Run(text.encode(errors="replace") + b"\n")
+        self._is_told_of = True
+        self._give([outlet.form.form([run], time.time_ns(), self._pid) for outlet in self._outlets])
+        if not self._are_done():
+            self._stall(self._held, self._continues)
+        else:
+            self._is_told_of = False
+
+    # ------------------------------------------------------------ a step
+
+    def _read(self, count: int) -> None:
+        memory, ahead = self._memory, len(self._held)
+        if ahead:
+            memory.desk[:ahead] = self._held
+        memory.begin_read(self.slot, ahead, count)
+        got = os.readv(self.fd, [memory.desk_view[ahead : ahead + count]])
+        memory.end_read(got)
+        self._total += got
+        self._time_ns = time.time_ns()
+        memory.put_tail(self.slot, ahead, ahead + got, self._total)
+        self._work(memory.desk, ahead + got, [])
+
+    def _splice(self, waiting: int) -> int:
+        """Move all but the tail from pipe to pipe, unseen, if that is what is wanted. Returns how
+        many bytes are left."""
+        sink = self._outlets[0].sink
+        if len(self._outlets) > 1 or not isinstance(sink, StreamSink) or not sink.takes_splice:
+            return waiting
+        while waiting > TAIL_BYTES and not sink.is_stalled:
+            try:
+                most = waiting - TAIL_BYTES
+                moved = os.splice(self.fd, sink.fd, most, flags=os.SPLICE_F_NONBLOCK)
+            except OSError:  # it is full, or gone: to write to it will tell
+                break
+            self._total += moved
+            waiting -= moved
+        self._memory.keep(self.slot, self._state(b""))
+        return waiting
+
+    def _work(
+        self,
+        raw: Buffer,
+        end: int,
+        taken: list[int],
+        *,
+        is_end: bool = False,
+        is_message_end: bool = False,
+    ) -> None:
+        """Give what can be made of raw[:end] to the sinks, but for what each has `taken`; and hold
+        the rest."""
+        if self._is_raw:
+            upto = end if is_end else self._raw_upto(raw, end)
+            continues = False
+            upto = max([upto, *taken[: len(self._outlets)]])
+            for outlet, done in zip(self._outlets, _padded(taken), strict=False):
+                outlet.give(raw, min(done, upto), upto)
+        else:
+            raw = raw[:end]
+            runs, upto, continues = self._runs(raw, is_end, is_message_end or is_end)
+            formed = [outlet.form.form(runs, self._time_ns, self._pid) for outlet in self._outlets]
+            self._give(formed, taken)
+        rest = raw[upto:end]
+        if self._are_done():
+            self._settle(rest, continues)
+        else:
+            whole = raw[:end]
+            if self._is_raw:
+                for outlet in self._outlets:
+                    outlet.keep_own(whole)
+            self._held = whole
+            self._stall(rest, continues)
+
+    def _raw_upto(self, raw: Buffer, end: int) -> int:
+        """How much of raw bytes goes to the sinks now: a line that is not whole as well, unless the
+        file may have to be rotated before its end."""
+        for outlet in self._outlets:
+            sink = outlet.sink
+            if isinstance(sink, StreamSink):
+                continue
+            try:
+                has_room = isinstance(sink, FileSink) and sink.file.room() > end + self._max_line
+            except OSError:
+                has_room = False
+            if not (has_room and self._owns_file):
+                newline = raw.rfind(b"\n", 0, end) + 1
+                return end if end - newline > self._max_line else newline
+        return end
+
+    def _runs(self, raw: bytes, is_end: bool, is_message_end: bool) -> tuple[list[Run], int, bool]:
+        runs, upto, continues = cut(raw, self._max_line, continues=self._continues, is_end=is_end)
+        if self._starts is not None:
+            runs, upto = self._messages(self._starts, runs, upto, is_message_end)
+        if self._escapes is not None:
+            for run in runs:
+                run.raw = self._escapes.sub(b"", run.raw)
+        if self._limit is not None:
+            runs = self._limit.passed(runs, time.monotonic())
+        return runs, upto, continues and not is_end
+
+    def _messages(
+        self, starts: re.Pattern[bytes], runs: list[Run], upto: int, is_message_end: bool
+    ) -> tuple[list[Run], int]:
+        joined: list[Run] = []
+        for number, run in enumerate(runs):
+            if run.partial or run.continues:
+                joined.append(run)
+                continue
+            is_last = number + 1 == len(runs)
+            messages, end = join(
+                run.raw, starts, self._max_line, is_end=is_message_end or not is_last
+            )
+            joined += messages
+            if is_last and end < len(run.raw):
+                upto -= len(run.raw) - end
+                self.message_ends_at = time.monotonic() + MESSAGE_END_S
+        return joined, upto
+
+    def _give(self, formed: list[bytes], taken: Sequence[int] = ()) -> None:
+        for outlet, raw, done in zip(self._outlets, formed, _padded(taken), strict=False):
+            outlet.give(raw, min(done, len(raw)), len(raw))
+
+    def _are_done(self) -> bool:
+        return all(outlet.is_done for outlet in self._outlets)
+
+    def _settle(self, held: bytes, continues: bool) -> None:
+        """All sinks have all of a step."""
+        self._held, self._continues = held, continues
+        self._memory.keep(self.slot, self._state(held))
+
+    def _stall(self, rest: bytes, continues: bool) -> None:
+        """A sink has not taken all of it: hold the whole step until it has."""
+        self._after = (rest, continues)
+        self._memory.keep(self.slot, self._state(self._held), self._taken())
+        self._watch(self, False)
+
+    def _on_taken(self) -> None:
+        if self._after is None:
+            return
+        if not self._are_done():
+            self._memory.note_progress(self.slot, self._taken())
+            return
+        (rest, continues), self._after = self._after, None
+        self._is_told_of = False
+        self._settle(rest, continues)
+        self._watch(self, True)
+        if self._has_ended:
+            self.set_ended()
+
+    def _taken(self) -> tuple[int, ...]:
+        if self._is_told_of:
+            return (0,) * len(self._outlets)
+        return tuple([outlet.taken for outlet in self._outlets])
+
+    def _finish(self) -> None:
+        """The pipe is empty, and the instance gone."""
+        self._has_ended = False
+        self.message_ends_at = None
+        if self._held:
+            self._work(self._held, len(self._held), [], is_end=True)
+        elif self._continues:
+            self._settle(b"", False)
+
+    def _state(self, held: bytes) -> State:
+        return State(self._total, self._time_ns, held, self._pid, self._continues)
+
+    def _enlarge_pipe(self) -> None:
+        self._has_large_pipe = True
+        try:
+            fcntl.fcntl(self.fd, F_SETPIPE_SZ, PIPE_BYTES)
+        except OSError:  # more than this user may have: then it stays as it is
+            return
+
+
+def _padded(taken: Sequence[int]) -> tuple[int, ...]:
+    return (*taken, 0, 0, 0, 0)[:4]
