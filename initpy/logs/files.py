@@ -174,6 +174,7 @@ class LogFile:
             if inode == self._packs_inode and os.path.exists(temporary):
                 os.rename(temporary, self._backup(number, b".gz"))
                 os.unlink(self._backup(number))
+                self._packs_inode = 0  # the number may be given to another file
 
     def _plain_backups(self) -> Iterator[tuple[bytes, int]]:
         for number in range(1, self._backups + 1):
@@ -211,13 +212,15 @@ def _unlink_if_there(path: bytes) -> None:
 
 
 def _start_packer(path: bytes, packed: bytes) -> int:
+    source_fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # now: it will soon have another name
     pid = os.fork()
     if pid:
+        os.close(source_fd)
         return pid
     code = 1
     try:
         os.nice(10)
-        _gzip(path, packed)
+        _gzip(source_fd, packed)
         code = 0
     finally:
         if code:
@@ -225,11 +228,11 @@ def _start_packer(path: bytes, packed: bytes) -> int:
         os._exit(code)
 
 
-def _gzip(path: bytes, packed: bytes) -> None:
+def _gzip(source_fd: int, packed: bytes) -> None:
     import zlib  # noqa: PLC0415 - in this process only
 
     packer = zlib.compressobj(6, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
-    with open(path, "rb", buffering=0) as source, open(packed, "wb") as target:
-        while piece := source.read(COPY_BYTES):
+    with open(packed, "wb") as target:
+        while piece := os.read(source_fd, COPY_BYTES):
             target.write(packer.compress(piece))
         target.write(packer.flush())

@@ -62,12 +62,14 @@ class Prefix:
         if self._timestamps:
             now = stamp(time_ns) + b" "
             line, rest = now + line, now + rest
-        parts = []
+        parts: list[bytes | memoryview] = []
         for run in runs:
-            body = run.raw if run.partial else run.raw[:-1]
             parts.append(rest if run.continues else line)
-            parts.append(body.replace(b"\n", b"\n" + line))
-            parts.append(b"\n")
+            if run.partial:
+                parts += [run.raw.replace(b"\n", b"\n" + line), b"\n"]
+            else:
+                lines = memoryview(run.raw.replace(b"\n", b"\n" + line))
+                parts.append(lines[: -len(line)])
         return b"".join(parts)
 
 

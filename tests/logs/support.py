@@ -82,7 +82,7 @@ class Relay:
 
     def messages(self) -> list[str]:
         """What it has had PID 1 log so far."""
-        while select.select([self._reports_fd], [], [], 0)[0]:
+        while self.pid and select.select([self._reports_fd], [], [], 0)[0]:
             raw = os.read(self._reports_fd, 65536)
             if not raw:
                 break
@@ -98,9 +98,9 @@ class Relay:
         self.wait()
 
     def wait(self) -> int:
-        pid, self.pid = self.pid, 0
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         self.messages()
+        self.pid = 0
         os.close(self._commands_fd)
         os.close(self._reports_fd)
         return code
