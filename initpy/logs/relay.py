@@ -99,13 +99,13 @@ class Relay:
     def _turn(self) -> None:
         ready = self._epoll.poll(self._wait_s())
         most = READ_BYTES if len(ready) <= MANY else FEW_BYTES
+        if any(fd == self._plan.commands_fd for fd, _ in ready):
+            self._take_commands()  # first: what has been written since may be another instance's
         for fd, _ in ready:
             if fd in self._channels:
                 self._channels[fd].step(most)
             elif fd in self._watched_sinks:
                 self._watched_sinks[fd].go_on()
-            elif fd == self._plan.commands_fd:
-                self._take_commands()
         self._keep_time(time.monotonic())
         self._watch_sinks()
         if self._drain_until is not None:

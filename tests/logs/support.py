@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -65,12 +66,21 @@ class Relay:
                     Channel(slot, fds[0], plan, self._program_pid)
                     for slot, (fds, plan) in enumerate(zip(self.pipes, self.plans, strict=True))
                 )
+                self._close_others(commands_fd, reports_fd)
                 code = run(LogPlan(channels, self.memory_fd, commands_fd), reports_fd)
             finally:
                 os._exit(code)
         os.close(commands_fd)
         os.close(reports_fd)
         os.set_blocking(self._reports_fd, False)
+
+    def _close_others(self, *used: int) -> None:
+        """What a relay has, and no more: a reader that goes away has to be gone."""
+        keep = {0, 1, 2, self.memory_fd, *used, *[fd for fds in self.pipes for fd in fds]}
+        for name in os.listdir("/proc/self/fd"):
+            if int(name) not in keep:
+                with contextlib.suppress(OSError):
+                    os.close(int(name))
 
     def write(self, raw: bytes, which: int = 0) -> None:
         """As the program of a channel would; waits as it would."""

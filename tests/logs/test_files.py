@@ -44,7 +44,7 @@ def test_all_files_together_are_the_input(
     for content in contents:
         assert len(content) <= max_bytes or content.count(b"\n") == 1
         assert content.endswith(b"\n") or not content
-    for older, newer in zip(contents, contents[1:], strict=False):
+    for older, newer in zip(contents[:-1], contents[1:], strict=True):
         first = newer[: newer.find(b"\n") + 1]
         assert len(older) + len(first) > max_bytes  # it was not rotated before it had to be
     file.reopen()

@@ -1,0 +1,503 @@
+"""A relay in a process of its own, with real pipes, files and sockets."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import random
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from initpy.logplan import JSON, PREFIX, RAW, STREAM, SYSLOG, Sink
+from initpy.logs.memory import TAIL_BYTES, Tail
+from tests.logs.support import PID, Relay, channel_plan, to_file, wait_for_content
+from tests.support import REPO, skip_or_fail, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Start = Callable[..., Relay]
+
+STDOUT = b"1"
+
+
+def numbered(first: int, count: int, name: str = "") -> bytes:
+    """Lines of which each is known by its number."""
+    return b"".join(
+        [
+            b"%s%08d %s\n" % (name.encode(), it, b"x" * (it % 90))
+            for it in range(first, first + count)
+        ]
+    )
+
+
+class Reader:
+    """Whoever reads the container's stdout; it reads when it is told to."""
+
+    def __init__(self) -> None:
+        self.fd, self.write_fd = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self.fd, False)
+        self.seen = b""
+
+    def read(self) -> bytes:
+        """All that has come so far."""
+        while select.select([self.fd], [], [], 0)[0]:
+            raw = os.read(self.fd, 1 << 20)
+            if not raw:
+                break
+            self.seen += raw
+        return self.seen
+
+    def wait_for(self, wanted: bytes) -> None:
+        wait_for(lambda: self.read() == wanted, about=f"{wanted[-300:]!r}")
+
+    def close(self) -> None:
+        os.close(self.fd)
+        os.close(self.write_fd)
+
+
+@pytest.fixture
+def reader() -> Reader:
+    return Reader()
+
+
+# ---------------------------------------------------------------- what comes out
+
+
+def test_raw_bytes_come_through_as_they_are(start_relay: Start, reader: Reader) -> None:
+    relay = start_relay(channel_plan(Sink(STREAM, STDOUT)), stdout=reader.write_fd)
+    relay.write(b"no line yet\xff")
+    reader.wait_for(b"no line yet\xff")
+    assert relay.tail() == b"no line yet\xff"
+
+
+def test_two_programs_are_told_apart(start_relay: Start, reader: Reader) -> None:
+    sink = Sink(STREAM, STDOUT, PREFIX)
+    plans = channel_plan(sink, process="web"), channel_plan(sink, process="worker")
+    relay = start_relay(*plans, stdout=reader.write_fd)
+    relay.write(b"hello\nhalf")
+    reader.wait_for(b"web    | hello\n")
+    relay.write(b"hi\n", 1)
+    reader.wait_for(b"web    | hello\nworker | hi\n")
+    relay.write(b" a line\n")
+    reader.wait_for(b"web    | hello\nworker | hi\nweb    | half a line\n")
+
+
+def test_several_sinks_each_have_their_form(
+    start_relay: Start, reader: Reader, tmp_path: Path
+) -> None:
+    sinks = Sink(STREAM, STDOUT, JSON), to_file(tmp_path / "log"), to_file(tmp_path / "p", PREFIX)
+    relay = start_relay(channel_plan(*sinks), stdout=reader.write_fd)
+    relay.write(b"hello\n")
+    wait_for_content(tmp_path / "log", b"hello\n")
+    wait_for_content(tmp_path / "p", b"web | hello\n")
+    entry = json.loads(wait_for(reader.read))
+    assert (entry["message"], entry["pid"], entry["channel"]) == ("hello", PID, "stdout")
+
+
+def test_a_last_line_without_a_newline_is_written_when_the_program_ends(
+    start_relay: Start, reader: Reader
+) -> None:
+    relay = start_relay(channel_plan(Sink(STREAM, STDOUT, PREFIX)), stdout=reader.write_fd)
+    relay.write(b"one\nlast words")
+    relay.command("ended", 0)
+    reader.wait_for(b"web | one\nweb | last words\n")
+    relay.write(b"of a grandchild\n")
+    reader.wait_for(b"web | one\nweb | last words\nweb | of a grandchild\n")
+
+
+def test_the_next_instance_is_told_by_its_pid(start_relay: Start, reader: Reader) -> None:
+    relay = start_relay(channel_plan(Sink(STREAM, STDOUT, JSON)), stdout=reader.write_fd)
+    relay.write(b"old")
+    relay.command("ended", 0)
+    wait_for(lambda: reader.read().endswith(b"\n"))
+    relay.command("started", 0, 999)
+    relay.write(b"new\n")
+    wait_for(lambda: reader.read().count(b"\n") == 2)
+    entries = [json.loads(line) for line in reader.seen.splitlines()]
+    assert [(it["message"], it["pid"]) for it in entries] == [("old", PID), ("new", 999)]
+
+
+def test_lines_of_a_message_are_joined(start_relay: Start, reader: Reader) -> None:
+    plan = channel_plan(Sink(STREAM, STDOUT, JSON), multiline=r"\d{4}-")
+    relay = start_relay(plan, stdout=reader.write_fd)
+    relay.write(b"2024- boom\n  at a\n  at b\n2025- next\n")
+    wait_for(lambda: reader.read().count(b"\n") == 2)  # the second after a second without more
+    messages = [json.loads(line)["message"] for line in reader.seen.splitlines()]
+    assert messages == ["2024- boom\n  at a\n  at b", "2025- next"]
+
+
+def test_escape_sequences_are_left_out_on_request(start_relay: Start, tmp_path: Path) -> None:
+    relay = start_relay(channel_plan(to_file(tmp_path / "log"), strip_ansi=True))
+    relay.write(b"\x1b[1;31mred\x1b[0m \x1b]0;title\x07plain\n")
+    wait_for_content(tmp_path / "log", b"red plain\n")
+
+
+def test_lines_over_the_rate_are_dropped_and_told_of(start_relay: Start, tmp_path: Path) -> None:
+    relay = start_relay(channel_plan(to_file(tmp_path / "log"), rate_limit=(2, 0.3)))
+    relay.write(b"1\n2\n3\n4\n5\n")
+    wait_for_content(tmp_path / "log", b"1\n2\ninitpy: 3 lines were dropped: over rate_limit\n")
+
+
+def test_reopen_goes_on_in_a_new_file(start_relay: Start, tmp_path: Path) -> None:
+    relay = start_relay(channel_plan(to_file(tmp_path / "log")))
+    relay.write(b"one\n")
+    wait_for_content(tmp_path / "log", b"one\n")
+    (tmp_path / "log").rename(tmp_path / "moved")
+    relay.command("reopen")
+    relay.write(b"two\n")
+    assert relay.drain() == 0
+    assert (tmp_path / "moved").read_bytes() == b"one\n"
+    assert (tmp_path / "log").read_bytes() == b"two\n"
+
+
+def test_a_flood_is_rotated_within_the_limit_and_compressed(
+    start_relay: Start, tmp_path: Path
+) -> None:
+    sink = to_file(tmp_path / "log", max_bytes=1_000_000, backups=50, gzips=False)
+    relay = start_relay(channel_plan(sink))
+    raw = numbered(0, 200_000)
+    relay.write(raw)
+    assert relay.drain() == 0
+    files = sorted(tmp_path.glob("log.*"), key=lambda it: -int(it.suffix[1:]))
+    contents = [it.read_bytes() for it in [*files, tmp_path / "log"]]
+    assert len(contents) > 5
+    assert b"".join(contents) == raw
+    assert max(map(len, contents)) <= 1_000_000
+    assert all(content.endswith(b"\n") for content in contents)
+
+
+# ---------------------------------------------------------------- the tail
+
+
+def test_the_tail_has_the_last_bytes_and_outlives_the_relay(
+    start_relay: Start, reader: Reader
+) -> None:
+    relay = start_relay(channel_plan(Sink(STREAM, STDOUT)), stdout=reader.write_fd)
+    raw = numbered(0, 5000)
+    for at in range(0, len(raw), 9999):
+        relay.write(raw[at : at + 9999])
+        reader.wait_for(raw[: at + 9999])
+    relay.kill()
+    assert relay.tail() == raw[-TAIL_BYTES:]
+    tail = Tail(relay.memory_fd, 0)
+    assert tail.read(since=len(raw) - 10) == (raw[-10:], len(raw))
+    assert tail.read(since=len(raw)) == (b"", len(raw))
+
+
+def test_a_tail_that_is_read_in_a_flood_is_a_run_of_it(start_relay: Start, tmp_path: Path) -> None:
+    relay = start_relay(
+        channel_plan(Sink(STREAM, STDOUT)), stdout=os.open("/dev/null", os.O_WRONLY)
+    )
+    raw = b"".join([b"%07d\n" % number for number in range(400_000)])
+    writer = os.fork()
+    if writer == 0:
+        relay.write(raw)
+        os._exit(0)
+    tail = Tail(relay.memory_fd, 0)
+    looks = 0
+    while os.waitpid(writer, os.WNOHANG) == (0, 0):
+        run, total = tail.read()
+        assert run == raw[total - len(run) : total]
+        looks += bool(run)
+    wait_for(lambda: tail.total() == len(raw))
+    assert looks > 3
+
+
+# ---------------------------------------------------------------- sinks that stall
+
+
+def test_a_stalled_stdout_holds_back_only_what_feeds_it(
+    start_relay: Start, reader: Reader, tmp_path: Path
+) -> None:
+    stuck = channel_plan(Sink(STREAM, STDOUT, PREFIX), process="stuck")
+    free = channel_plan(to_file(tmp_path / "log"), process="free")
+    relay = start_relay(stuck, free, stdout=reader.write_fd)
+    os.set_blocking(relay.pipes[0][1], False)
+    raw = numbered(0, 100_000)
+    written = 0
+    due_at = time.monotonic() + 1.0
+    while time.monotonic() < due_at:  # until the program would have to wait
+        try:
+            written += os.write(relay.pipes[0][1], raw[written : written + 65536])
+        except BlockingIOError:
+            if written > 300_000 and not _has_room(relay.pipes[0][1]):
+                break
+    relay.write(b"free\n", 1)
+    wait_for_content(tmp_path / "log", b"free\n")
+    assert written < 2_500_000  # nobody takes it, and memory is bounded
+    reader.wait_for(b"".join([b"stuck | " + it + b"\n" for it in raw[:written].split(b"\n")[:-1]]))
+
+
+def _has_room(fd: int) -> bool:
+    return bool(select.select([], [fd], [], 0.05)[1])
+
+
+def test_with_drop_the_program_never_waits_and_what_is_lost_is_counted(
+    start_relay: Start, reader: Reader
+) -> None:
+    plan = channel_plan(Sink(STREAM, STDOUT, PREFIX, drops=True))
+    relay = start_relay(plan, stdout=reader.write_fd)
+    raw = numbered(0, 100_000)
+    relay.write(raw)  # would hang
+    wait_for(lambda: Tail(relay.memory_fd, 0).total() == len(raw))
+    reader.read()
+    relay.write(b"the end\n")
+    wait_for(lambda: reader.read().endswith(b"web | the end\n"))
+    *lines, told, _ = reader.seen.splitlines()
+    dropped = re.fullmatch(rb"web \| initpy: (\d+) lines were dropped: .*", told)
+    assert dropped
+    assert len(lines) + int(dropped[1]) == 100_000
+    assert set(lines) <= {b"web | " + line for line in raw.splitlines()}  # none is torn
+
+
+def test_a_reader_that_goes_away_stalls_nobody(start_relay: Start, reader: Reader) -> None:
+    relay = start_relay(channel_plan(Sink(STREAM, STDOUT)), stdout=reader.write_fd)
+    reader.close()
+    relay.write(numbered(0, 100_000))
+    wait_for(lambda: any("nobody reads stdout" in it for it in relay.messages()))
+    assert relay.drain() == 0
+
+
+def test_a_full_disk_is_said_once_and_so_is_its_end(tmp_path: Path, why_no_namespace: str) -> None:
+    """In a mount namespace of its own, with a file system of 1 MB."""
+    if why_no_namespace:
+        skip_or_fail("namespace", why_no_namespace)
+    command = ["unshare", "-m", sys.executable, "-m", "tests.logs.full_disk", str(tmp_path)]
+    ran = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stderr
+    blocked, dropped = json.loads(ran.stdout)
+    assert [re.sub(r"[\d.]+ s", "N s", it) for it in blocked["messages"]] == [
+        f"cannot write to {tmp_path}/disk/log: No space left on device; trying on",
+        f"can write to {tmp_path}/disk/log again after N s: nothing was lost",
+    ]
+    assert blocked["missing"] == 0
+    assert len(dropped["messages"]) == 2
+    lost = re.search(r"again after [\d.]+ s: (\d+) lines were lost", dropped["messages"][1])
+    assert lost
+    assert int(lost[1]) == dropped["missing"] > 0
+
+
+def test_dev_full_is_said_once(start_relay: Start, tmp_path: Path) -> None:
+    (tmp_path / "full").symlink_to("/dev/full")
+    full = channel_plan(to_file(tmp_path / "full"), to_file(tmp_path / "log"))
+    relay = start_relay(full)
+    relay.write(b"one\n")
+    wait_for_content(tmp_path / "log", b"one\n")
+    assert relay.drain(1.2) == 3
+    assert len(relay.messages()) == 1
+
+
+# ---------------------------------------------------------------- syslog
+
+
+@pytest.mark.parametrize("transport", ["unix", "udp", "tcp"])
+def test_syslog_gets_each_line(start_relay: Start, tmp_path: Path, transport: str) -> None:
+    family = socket.AF_UNIX if transport == "unix" else socket.AF_INET
+    kind = socket.SOCK_STREAM if transport == "tcp" else socket.SOCK_DGRAM
+    with socket.socket(family, kind) as server:
+        server.settimeout(15)
+        if transport == "unix":
+            server.bind(str(tmp_path / "socket"))
+            address = f"unix:{tmp_path}/socket"
+        else:
+            server.bind(("127.0.0.1", 0))
+            address = f"{transport}:localhost:{server.getsockname()[1]}"
+            if transport == "tcp":
+                server.listen()
+        relay = start_relay(channel_plan(Sink(SYSLOG, address.encode())))
+        relay.write(b"one\ntwo\n")
+        if transport == "tcp":
+            with server.accept()[0] as connection:
+                raw = b""
+                while raw.count(b" - - ") < 2 or not raw.endswith(b"two"):
+                    raw += connection.recv(1000)
+            assert re.fullmatch(rb"\d+ <14>1 .* - - one\d+ <14>1 .* - - two", raw)
+        else:
+            messages = [server.recv(1000), server.recv(1000)]
+            assert [it.rpartition(b" - - ")[2] for it in messages] == [b"one", b"two"]
+            assert re.match(rb"<14>1 \d{4}-\d\d-\d\dT[\d:]+\.\d{6}Z \S+ web 4711 - - ", messages[0])
+
+
+def test_a_syslog_server_that_comes_back_gets_what_waited(
+    start_relay: Start, tmp_path: Path
+) -> None:
+    path = tmp_path / "socket"
+    relay = start_relay(channel_plan(Sink(SYSLOG, f"unix:{path}".encode())))
+    relay.write(b"one\n")
+    wait_for(relay.messages)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(str(path))
+        server.settimeout(15)
+        assert server.recv(1000).endswith(b"one")
+    wait_for(lambda: len(relay.messages()) == 2)
+    assert "is there again" in relay.messages()[1]
+
+
+# ---------------------------------------------------------------- fairness
+
+
+def test_a_flood_does_not_hold_up_the_line_of_another(start_relay: Start, tmp_path: Path) -> None:
+    """Told without a clock: while a flood is on, another's line arrives, and the flood goes on."""
+    flood = channel_plan(to_file(tmp_path / "flood", max_bytes=10**6, backups=1), process="flood")
+    calm = channel_plan(to_file(tmp_path / "calm"), process="calm")
+    relay = start_relay(flood, calm)
+    writer = os.fork()
+    if writer == 0:
+        while True:
+            relay.write(b"x" * 119 + b"\n")
+    try:
+        seen = Tail(relay.memory_fd, 0)
+        wait_for(lambda: seen.total() > 10**6)
+        for number in range(20):
+            before = seen.total()
+            relay.write(b"%d\n" % number, 1)
+            wait_for_content(
+                tmp_path / "calm", b"".join([b"%d\n" % it for it in range(number + 1)])
+            )
+            assert seen.total() - before < 200 * 10**6
+    finally:
+        os.kill(writer, signal.SIGKILL)
+        os.waitpid(writer, 0)
+
+
+# ---------------------------------------------------------------- death of the relay
+
+
+@pytest.mark.parametrize("form", [RAW, PREFIX, JSON])
+def test_a_killed_relay_loses_nothing(start_relay: Start, tmp_path: Path, form: str) -> None:
+    """In a flood, a hundred times; what is repeated is counted."""
+    plan = channel_plan(to_file(tmp_path / "log", form))
+    relay = start_relay(plan)
+    count = 400_000
+    writer = os.fork()
+    if writer == 0:
+        random.seed(1)
+        raw, at = numbered(0, count), 0
+        while at < len(raw):
+            at += os.write(relay.pipes[0][1], raw[at : at + random.randrange(1, 30_000)])
+        os._exit(0)
+    tail = Tail(relay.memory_fd, 0)
+    random.seed(2)
+    for _ in range(100):
+        before = tail.total()
+
+        def has_gone_on(before: int = before) -> bool:
+            return tail.total() > before or _has_ended(writer)
+
+        wait_for(has_gone_on)
+        deadline = time.monotonic() + random.random() * 0.003
+        while time.monotonic() < deadline:
+            pass
+        relay.kill()
+        relay.start()
+    os.waitid(os.P_PID, writer, os.WEXITED)
+    assert relay.drain() == 0
+    text = (tmp_path / "log").read_bytes()
+    seen = [int(it) for it in re.findall(rb"(\d{8}) x*", text)]
+    assert set(seen) == set(range(count))
+    assert seen == sorted(seen) or len(seen) > count
+    repeated = len(seen) - count
+    assert repeated <= 100 * 3000
+    sys.stdout.write(f"{form}: {repeated} lines of {count} repeated by 100 kills\n")
+
+
+def _has_ended(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+@pytest.mark.parametrize("form", [RAW, PREFIX, JSON])
+def test_a_relay_that_is_killed_while_its_sink_is_stalled_loses_and_repeats_nothing(
+    start_relay: Start, reader: Reader, form: str
+) -> None:
+    plan = channel_plan(Sink(STREAM, STDOUT, form))
+    relay = start_relay(plan, stdout=reader.write_fd)
+    raw = numbered(0, 20_000)
+    at = 0
+    os.set_blocking(relay.pipes[0][1], False)
+    while at < len(raw):
+        try:
+            at += os.write(relay.pipes[0][1], raw[at : at + 50_000])
+            continue
+        except BlockingIOError:
+            pass
+        if not _has_room(relay.pipes[0][1]):
+            relay.kill()
+            relay.start()
+            reader.seen += os.read(reader.fd, 70_001)
+    wait_for(lambda: len(re.findall(rb"\d{8} x*", reader.read())) >= 20_000)
+    assert relay.drain() == 0
+    numbers = [int(it) for it in re.findall(rb"(?<!\d)(\d{8}) x*", reader.read())]
+    assert numbers == list(range(20_000))
+
+
+def test_a_half_line_outlives_the_relay(start_relay: Start, tmp_path: Path) -> None:
+    relay = start_relay(channel_plan(to_file(tmp_path / "log", PREFIX)))
+    relay.write(b"one ha")
+    wait_for(lambda: relay.tail() == b"one ha")
+    relay.kill()
+    relay.start()
+    relay.write(b"lf\n")
+    wait_for_content(tmp_path / "log", b"web | one half\n")
+
+
+def test_what_was_read_and_not_yet_noted_is_found(start_relay: Start, tmp_path: Path) -> None:
+    """The narrowest place: the bytes are out of the pipe, and the relay could say nothing."""
+    from initpy.logs.memory import Memory
+
+    relay = start_relay(channel_plan(to_file(tmp_path / "log", PREFIX)))
+    relay.write(b"ha")
+    wait_for(lambda: relay.tail() == b"ha")
+    relay.kill()
+    memory = Memory(relay.memory_fd, 1)
+    memory.desk[:2] = b"ha"
+    memory.begin_read(0, 2, 4)
+    memory.desk[2:6] = b"lf!\n"  # as read() does
+    relay.start()
+    wait_for_content(tmp_path / "log", b"web | half!\n")
+
+
+def test_a_read_that_was_begun_and_never_took_place_is_not_made_up(
+    start_relay: Start, tmp_path: Path
+) -> None:
+    from initpy.logs.memory import Memory
+
+    relay = start_relay(channel_plan(to_file(tmp_path / "log", PREFIX)))
+    relay.kill()
+    Memory(relay.memory_fd, 1).begin_read(0, 0, 4)
+    relay.start()
+    relay.write(b"one\n")
+    wait_for_content(tmp_path / "log", b"web | one\n")
+
+
+def test_a_signal_to_everyone_does_not_end_the_relay(start_relay: Start, tmp_path: Path) -> None:
+    relay = start_relay(channel_plan(to_file(tmp_path / "log")))
+    relay.write(b"one\n")
+    wait_for_content(tmp_path / "log", b"one\n")
+    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(relay.pid, signum)
+    relay.write(b"two\n")
+    wait_for_content(tmp_path / "log", b"one\ntwo\n")
+
+
+def test_the_relay_ends_when_pid1_is_gone(start_relay: Start, tmp_path: Path) -> None:
+    relay = start_relay(channel_plan(to_file(tmp_path / "log")))
+    relay.command("leave")
+    assert relay.wait() == 0
+
+
+def test_a_flooded_pipe_is_made_larger(start_relay: Start, tmp_path: Path) -> None:
+    relay = start_relay(channel_plan(to_file(tmp_path / "log")))
+    assert fcntl.fcntl(relay.pipes[0][1], 1032) == 65536
+    relay.write(b"x" * 20_000_000)
+    wait_for(lambda: fcntl.fcntl(relay.pipes[0][1], 1032) > 65536)
