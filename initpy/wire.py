@@ -10,6 +10,7 @@ pickle because those trust what they read, and a helper may have gone mad (DESIG
 from __future__ import annotations
 
 from initpy.core.values import Value, fields_of
+from initpy.logplan import ChannelPlan, Sink
 from initpy.plan import Backoff, Plan, ProcessSpec, RestartLimit, SignalRule
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
@@ -23,6 +24,8 @@ _CLASSES: dict[bytes, type[Value]] = {
     b"R": SignalRule,
     b"B": Backoff,
     b"L": RestartLimit,
+    b"W": ChannelPlan,
+    b"X": Sink,
 }
 _LETTERS = {cls: letter for letter, cls in _CLASSES.items()}
 

@@ -20,12 +20,14 @@ PACKAGE = REPO / "initpy"
 FLOORS = {
     "initpy.core": 0,
     "initpy.plan": 0,
+    "initpy.logplan": 0,
     "initpy.wire": 0,
     "initpy.linux": 1,
     "initpy.pid1": 2,
     "initpy.sweeping": 2,
     "initpy.early": 2,
     "initpy.config": 3,
+    "initpy.logs": 3,
     "initpy.cli": 5,
     "initpy.__main__": 6,
 }

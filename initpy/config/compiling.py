@@ -7,6 +7,7 @@ import os
 from initpy.config.accounts import Credentials, credentials, own_credentials
 from initpy.config.expansion import expanded
 from initpy.config.kinds import SignalTable
+from initpy.config.outputs import outputs
 from initpy.config.problems import escaped, nearest, shown
 from initpy.config.reading import wrong_in_name
 from initpy.config.settings import MAX_PROCESSES, ONESHOT, SIGNALS
@@ -78,6 +79,7 @@ class Compiler:
             signals=self._signal_rules(keys),
             shutdown_timeout_s=timeout_s,
             exit_code_from=self._exit_code_from(keys),
+            log_format=self._sections.init["log_format"][0],
         )
 
     # Groups, and who comes after whom.
@@ -215,6 +217,7 @@ class Compiler:
         unix_group = _expanded_option(block, "group", expander)
         if block.place.report.failures > failures or not argv:
             return None
+        output = outputs(block, name, self._sections.init["log"][0] or (), expander)
         group = self._group_of[block.name]
         identity = self._identity(user, unix_group)
         key = _key(group.name, name)
@@ -242,6 +245,9 @@ class Compiler:
             unspawnable=identity.unspawnable,
             group_priority=group.priority,
             oneshot=options["type"] == ONESHOT,
+            stdout=output.stdout,
+            stderr=output.stderr,
+            redirect_stderr=options["redirect_stderr"],
             drain_s=options["drain"],
             stop_command=tuple([_bytes(word) for word in stop_argv]),
             stop_paths=_paths(stop_argv, path),

@@ -11,7 +11,7 @@ from initpy.config.problems import kind_of, nearest, shown
 from initpy.config.signals import SIGNAL_NAMES, Action, signum_of, why_not_remapped
 from initpy.config.toml import FloatText
 from initpy.core.values import Value
-from initpy.plan import ALWAYS, FORWARD, IGNORE, NEVER, RELOAD, SHUTDOWN, UNEXPECTED
+from initpy.plan import ALWAYS, FORWARD, IGNORE, NEVER, RELOAD, REOPEN, SHUTDOWN, UNEXPECTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -558,8 +558,8 @@ class SignalAction(Kind):
     @property
     def expected(self) -> str:
         return (
-            '"shutdown", "reload", "ignore", "forward", "forward:NAME", "forward:NAME=SIGNAL" '
-            'or "forward=SIGNAL"'
+            '"shutdown", "reload", "reopen", "ignore", "forward", "forward:NAME", '
+            '"forward:NAME=SIGNAL" or "forward=SIGNAL"'
         )
 
     @property
@@ -569,10 +569,10 @@ class SignalAction(Kind):
     @property
     def schema(self) -> Schema:
         forward = f"forward(?::.+)?(?:={_SIGNAL})?"
-        return {"type": "string", "pattern": f"^(?:shutdown|reload|ignore|{forward})$"}
+        return {"type": "string", "pattern": f"^(?:shutdown|reload|reopen|ignore|{forward})$"}
 
     def read(self, value: object, place: Place) -> Action | None:
-        if value in (SHUTDOWN, RELOAD, IGNORE, FORWARD):
+        if value in (SHUTDOWN, RELOAD, REOPEN, IGNORE, FORWARD):
             return Action(str(value))
         if not isinstance(value, str) or not value.startswith((f"{FORWARD}:", f"{FORWARD}=")):
             place.expected(self.expected, value)

@@ -248,6 +248,10 @@ class ReadPlan(Value):
     """Have a helper read the configuration again. Answered by PlanReady or PlanRefused."""
 
 
+class ReopenLogs(Value):
+    """Have the log files closed and opened again: they have been moved away."""
+
+
 class FindCatchers(Value):
     """Ask a helper which of these processes have a handler for `send`."""
 

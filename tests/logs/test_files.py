@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -44,7 +45,7 @@ def test_all_files_together_are_the_input(
     for content in contents:
         assert len(content) <= max_bytes or content.count(b"\n") == 1
         assert content.endswith(b"\n") or not content
-    for older, newer in zip(contents[:-1], contents[1:], strict=True):
+    for older, newer in pairwise(contents):
         first = newer[: newer.find(b"\n") + 1]
         assert len(older) + len(first) > max_bytes  # it was not rotated before it had to be
     file.reopen()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ MAX_LINES = st.integers(8, 60)
 def cuts(raw: bytes, at: list[int]) -> list[bytes]:
     """`raw` in pieces."""
     edges = [0, *sorted({place % (len(raw) + 1) for place in at}), len(raw)]
-    return [raw[one:other] for one, other in zip(edges[:-1], edges[1:], strict=True)]
+    return [raw[one:other] for one, other in pairwise(edges)]
 
 
 def runs_of(pieces: list[bytes], max_line: int) -> list[Run]:
