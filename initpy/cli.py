@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import argparse
     from typing import NoReturn
 
+    from initpy.logplan import LogPlan
+
 DEFAULT_CONFIG = "/etc/initpy.toml"
 
 
@@ -57,12 +59,17 @@ def _run(path: str, mask: tuple[int, ...]) -> NoReturn:
 
         return send_plan(path, fd)
 
+    def run_relay(plan: LogPlan, report_fd: int) -> int:
+        from initpy.logs.relay import run  # noqa: PLC0415 - in the helper only
+
+        return run(plan, report_fd)
+
     gc.disable()  # while so much is made that stays, looking for what does not is wasted time
     try:
         early = Early(read_config, mask)
         from initpy.pid1 import Pid1  # noqa: PLC0415 - while the helper reads
 
-        pid1 = Pid1(early)
+        pid1 = Pid1(early, run_relay)
     except OSError as exc:  # no descriptors, no memory: before anything has been started
         message = f"initpy: cannot start: {exc.strerror}\n"
         posix.write(2, message.encode(errors="replace"))

@@ -35,6 +35,7 @@ from initpy.core.messages import (
     ReadPlan,
     RecordTree,
     Refuse,
+    ReopenLogs,
     RunStopCommand,
     SetTimer,
     SignalReceived,
@@ -56,6 +57,7 @@ from initpy.linux.memory import OomKills
 from initpy.linux.reaper import exit_status, has_children, reap
 from initpy.linux.signals import SIGCHLD
 from initpy.linux.spawn import SpawnError, fork_helper, spawn, spawn_stop_command
+from initpy.logging_out import LoggingOut
 from initpy.plan import Plan
 from initpy.sweeping import Sweeping
 from initpy.wire import Frames, WireError, frame
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
     from initpy.core.values import Value
     from initpy.early import Early
     from initpy.linux.reaper import Dead
+    from initpy.logging_out import RunRelay
 
 FORKING = (Spawn, FindCatchers, ReadPlan, RecordTree, RunStopCommand)
 """Effects that take milliseconds each; all others are a few syscalls at the most."""
@@ -127,8 +130,8 @@ class _StopCommand:
 class Pid1:
     """PID 1, or what stands in for it where initpy is not the first process."""
 
-    def __init__(self, early: Early) -> None:
-        """Take over what has been begun."""
+    def __init__(self, early: Early, run_relay: RunRelay) -> None:
+        """Take over what has been begun. `run_relay` is the relay of the logs, run in a helper."""
         self._signals = early.signals
         self._state = Supervisor()
         self._facts: list[Value] = []
@@ -161,6 +164,7 @@ class Pid1:
             self._keys.get,
             lambda: (*self._keys, *self._helpers),
         )
+        self._output = LoggingOut(self._fork_helper, run_relay, self._log.line)
         self._oom_kills = OomKills(b"")
         if not self._is_first:
             self._become_subreaper()
@@ -182,6 +186,7 @@ class Pid1:
                 self._call_for(fd, callback)
         now = time.monotonic()
         self._sweeping.look_again(now)
+        self._output.keep_time(now)
         for key, epoch in self._timers.pop_due(now):
             self._facts.append(TimerFired(key, epoch))
         self._settle()
@@ -210,9 +215,10 @@ class Pid1:
         """Seconds until the first timer; -1: for ever."""
         if self._facts or self._effects:
             return 0.0
-        due_at, look_at = self._timers.next_due_at(), self._sweeping.next_look_at()
-        if due_at is None or (look_at is not None and look_at < due_at):
-            due_at = look_at
+        due_at = self._timers.next_due_at()
+        for other in (self._sweeping.next_look_at(), self._output.next_due_at()):
+            if due_at is None or (other is not None and other < due_at):
+                due_at = other
         if due_at is None:
             return -1.0
         return min(max(0.0, due_at - time.monotonic()), MAX_WAIT_S)
@@ -331,6 +337,7 @@ class Pid1:
         if pid in self._reasons:
             self._read_reason(pid)
         key = self._keys.pop(pid)
+        self._output.ended(key)
         oom_kills = self._oom_kills.new() if status.signal == SIGKILL else 0
         draw = int.from_bytes(posix.urandom(4), "big") / 2**32
         self._facts.append(Exited(key, pid, status, peak_kib, oom_kills, draw))
@@ -364,6 +371,7 @@ class Pid1:
                 plans.append(value)
                 self._oom_kills.close()
                 self._oom_kills = OomKills(value.oom_file)
+                self._output.set_plan(value.processes)
                 self._facts.append(PlanReady(value))
 
         def on_end(status: ExitStatus) -> None:
@@ -470,6 +478,8 @@ class Pid1:
                 self._start_config_helper()
             case FindCatchers():
                 self._find_catchers(effect)
+            case ReopenLogs():
+                self._output.reopen()
             case KillRest(signum=signum):
                 self._kill_rest(signum)
             case Log(level=level, text=text):
@@ -479,11 +489,14 @@ class Pid1:
             case Exit(code=code, last_words=last_words):
                 if last_words:
                     syscalls.leave_last_words(TERMINATION_LOG, last_words)
-                self._exit_code = code
+                self._output.drain(self._state.end_at, lambda: self._end(code))
             case Notice():
                 pass  # nobody watches yet
             case _:
                 raise TypeError(f"no such effect: {effect!r}")
+
+    def _end(self, code: int) -> None:
+        self._exit_code = code
 
     def _spawn(self, key: str) -> None:
         process = self._state.processes[key]
@@ -496,13 +509,16 @@ class Pid1:
             return
         try:
             mark = self._sweeping.next_mark(key)
-            pid, fd = spawn(spec, self._environment, self._stdin_fd, self._signals.inherited, mark)
+            fds = self._output.fds_for(spec)
+            given = (self._environment, self._stdin_fd, self._signals.inherited)
+            pid, fd = spawn(spec, *given, mark, fds)
         except SpawnError as exc:
             self._facts.append(SpawnFailed(key, str(exc)))
             return
         self._keys[pid] = key
         self._reasons[pid] = fd
         self._sweeping.forget(key)
+        self._output.started(key, pid)
         self._facts.append(Spawned(key, pid))
         try:
             self._watch(fd, lambda: self._read_reason(pid))
@@ -533,9 +549,9 @@ class Pid1:
         spec = self._state.processes[key].spec
         try:
             mark = self._sweeping.mark_of(key)
-            pid, fd = spawn_stop_command(
-                spec, self._environment, self._stdin_fd, self._signals.inherited, mark, main_pid
-            )
+            fds = self._output.fds_for(spec)
+            given = (self._environment, self._stdin_fd, self._signals.inherited)
+            pid, fd = spawn_stop_command(spec, *given, mark, main_pid, fds)
         except SpawnError as exc:
             self._facts.append(StopCommandFailed(key, main_pid, str(exc)))
             return
@@ -555,6 +571,7 @@ class Pid1:
     def _kill_rest(self, signum: int) -> None:
         self._rest_signal = signum
         self._sweeps = 0
+        self._output.stay_away()
         if self._is_first:
             syscalls.kill_everyone(signum)
             syscalls.kill_everyone(SIGCONT)

@@ -25,6 +25,7 @@ FLOORS = {
     "initpy.linux": 1,
     "initpy.pid1": 2,
     "initpy.sweeping": 2,
+    "initpy.logging_out": 2,
     "initpy.early": 2,
     "initpy.config": 3,
     "initpy.logs": 3,

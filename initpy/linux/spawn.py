@@ -46,8 +46,9 @@ def spawn(
     stdin_fd: int,
     inherited: Inherited,
     mark: int,
+    output_fds: tuple[int, int] = (1, 2),
 ) -> tuple[int, int]:
-    """Fork and have the child execute the program.
+    """Fork and have the child execute the program, with `output_fds` as its stdout and stderr.
 
     `environment` is PID 1's own, over which the program's is laid. `mark` is a number by which all
     that the program leaves behind is known, see `sweep`.
@@ -61,6 +62,7 @@ def spawn(
 
     def become(write_fd: int) -> None:
         argv, paths = spec.argv, spec.paths
+        _redirect(output_fds)
         _become(spec, argv, paths, (), environment, stdin_fd, write_fd, inherited, mark)
 
     return _fork(spec.name, become)
@@ -73,6 +75,7 @@ def spawn_stop_command(
     inherited: Inherited,
     mark: int,
     main_pid: int,
+    output_fds: tuple[int, int] = (1, 2),
 ) -> tuple[int, int]:
     """As `spawn`, for the program's stop command: in the same circumstances (user, directory,
     limits, …), and with `main_pid`, the program's, in the variable MAINPID."""
@@ -80,9 +83,17 @@ def spawn_stop_command(
 
     def become(write_fd: int) -> None:
         argv, paths = spec.stop_command, spec.stop_paths
+        _redirect(output_fds)
         _become(spec, argv, paths, added, environment, stdin_fd, write_fd, inherited, mark)
 
     return _fork(f"{spec.name}'s stop_command", become)
+
+
+def _redirect(output_fds: tuple[int, int]) -> None:
+    """In the child: its stdout and stderr. The second may be the first's number, 1."""
+    for number, fd in zip((1, 2), output_fds, strict=True):
+        if fd != number:
+            posix.dup2(fd, number)
 
 
 def _fork(name: str, become: Callable[[int], None]) -> tuple[int, int]:

@@ -48,15 +48,14 @@ SIGPIPE, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 = 13, 1, 2, 3, 15, 1
 COMMAND_BYTES = 65536
 
 
-def run(plan: LogPlan, report_fd: int, *, is_coloured: bool = False) -> int:
+def run(plan: LogPlan, report_fd: int) -> int:
     """Be the relay. `report_fd` takes frames for PID 1: ("log", level, text).
-
-    `is_coloured`: names have colours where they are written to a terminal.
 
     Returns the exit code.
     """
     for signum in (SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGPIPE):
         _signal.signal(signum, _signal.SIG_IGN)  # whoever signals everyone does not mean us
+    is_coloured = not os.environ.get("NO_COLOR")  # on a terminal, that is; see no-color.org
     return Relay(plan, report_fd, is_coloured=is_coloured).run()
 
 

@@ -1,0 +1,198 @@
+"""The output of programs, through pipes of PID 1's and the relay."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.pid1.toml import command, program
+from tests.support import children, is_alive, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support import Init
+
+    Start = Callable[..., Init]
+
+
+def relay_of(init: Init) -> int:
+    """The pid of its relay, which has mapped the memory file; 0: there is none."""
+    for pid in children(init.pid):
+        try:
+            if "initpy-logs" in Path(f"/proc/{pid}/maps").read_text() and is_alive(pid):
+                return pid
+        except OSError:
+            continue
+    return 0
+
+
+def says(name: str, *texts: str) -> str:
+    """A shell command that says them and ends."""
+    return f"[program.{name}]\ncommand = {json.dumps(['sh', '-c', '; '.join(texts)])}\n"
+
+
+ONCE = 'type = "oneshot"\n'
+
+
+def test_no_relay_runs_when_nobody_needs_one(start_either: Start) -> None:
+    init = start_either(program("web"))
+    init.wait_for_output("web ready")
+    assert relay_of(init) == 0
+    assert not [
+        it
+        for it in os.listdir(f"/proc/{init.pid}/fd")
+        if "memfd" in os.readlink(f"/proc/{init.pid}/fd/{it}")
+    ]
+    assert init.stop() == 0
+
+
+def test_two_programs_are_told_apart(start_either: Start) -> None:
+    init = start_either('[init]\nlog = "prefix"\n' + program("web") + program("worker"))
+    init.wait_for_output(r"^web    \| web ready")
+    init.wait_for_output(r"^worker \| worker ready")
+    assert init.stop() == 0
+    assert "died" not in init.log()
+
+
+def test_channels_are_kept(start_either: Start) -> None:
+    toml = '[init]\nlog = "json"\n' + says("web", "echo out", "echo err >&2") + ONCE
+    init = start_either(toml)
+    assert init.wait() == 0
+    (out,) = [json.loads(line) for line in init.output().splitlines()]
+    err = json.loads(
+        init.wait_for_log(r'^\{.*"err".*$') or re.findall(r"^\{.*$", init.log(), re.MULTILINE)[0]
+    )
+    assert (out["message"], out["channel"], out["program"]) == ("out", "stdout", "web")
+    assert (err["message"], err["channel"], err["pid"]) == ("err", "stderr", out["pid"])
+
+
+def test_all_that_was_written_is_out_before_it_exits(start_either: Start, tmp_path: Path) -> None:
+    flood = "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done; printf 'no newline'"
+    toml = says("web", flood) + ONCE + f'log = ["prefix", {{ file = "{tmp_path}/log" }}]\n'
+    init = start_either(toml)
+    assert init.wait() == 0
+    lines = [f"line {number}" for number in range(20000)] + ["no newline"]
+    assert init.output() == "".join([f"web | {line}\n" for line in lines])
+    assert (tmp_path / "log").read_text() == "\n".join(lines)
+
+
+def test_a_program_of_another_user_can_open_its_dev_stdout(start_init: Start) -> None:
+    toml = '[init]\nlog = "prefix"\n' + says("web", "echo hello > /dev/stdout") + ONCE
+    init = start_init(toml + 'user = "nobody"\n')
+    assert init.wait() == 0
+    assert init.output() == "web | hello\n"
+
+
+def test_pipes_outlive_the_programs(start_either: Start, tmp_path: Path) -> None:
+    """Each instance waits until the relay has its first line, and ends within its last."""
+    until = f"while ! grep -qs up.$$$$ {tmp_path}/log; do sleep 0.01; done"
+    toml = says("web", "echo up $$$$", until, "printf half", "exit 1")
+    toml += "startretries = 2\nstartsecs = 30\nbackoff = { initial = 0.01 }\n"
+    init = start_either(
+        toml + f'log = ["prefix", {{ file = "{tmp_path}/log", format = "prefix" }}]\n'
+    )
+    assert init.wait() == 1
+    lines = [re.sub(r"up \d+", "up", line) for line in init.output().splitlines()]
+    assert lines == ["web | up", "web | half"] * 3
+
+
+def test_a_relay_that_is_killed_is_replaced(start_either: Start, tmp_path: Path) -> None:
+    until = f"while ! [ -e {tmp_path}/end ]"
+    count = f"i=0; {until}; do echo line $i; i=$((i+1)); done; echo last $i"
+    init = start_either(says("web", count) + ONCE + 'log = "prefix"\n')
+    for number in range(5):
+        relay = wait_for(lambda: relay_of(init))
+        init.wait_for_output("web", times=100 * (number + 1))
+        os.kill(relay, signal.SIGKILL)
+        wait_for(lambda relay=relay: relay_of(init) not in (0, relay))  # type: ignore[misc]
+    (tmp_path / "end").touch()
+    assert init.wait(60) == 0
+    numbers = [int(it) for it in re.findall(r"^web \| line (\d+)$", init.output(), re.MULTILINE)]
+    (last,) = re.findall(r"^web \| last (\d+)$", init.output(), re.MULTILINE)
+    assert set(numbers) == set(range(int(last)))
+    assert len(re.findall("the relay of the logs died", init.log())) == 5
+
+
+def test_a_reload_changes_what_becomes_of_the_output(start_either: Start, tmp_path: Path) -> None:
+    """And the program runs on."""
+    forward = '[init.signals]\nUSR1 = "forward:web"\n'
+    init = start_either(program("web", "catch=USR1") + 'log = "prefix"\n' + forward)
+    init.wait_for_output(r"^web \| web ready")
+    log = tmp_path / "log"
+    toml = program("web", "catch=USR1") + f'log = {{ file = "{log}" }}\n' + forward
+    init.config.write_text(toml)
+    init.kill(signal.SIGHUP)
+    init.wait_for_log("reloaded")
+    init.kill(signal.SIGUSR1)
+    wait_for(lambda: log.exists() and log.read_text() == "web got USR1\n")
+    assert init.stop() == 0
+    assert len(re.findall("ready", init.output())) == 1
+
+
+def test_usr2_reopens_the_files(start_either: Start, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    init = start_either(
+        program("web", "catch=USR1")
+        + f'log = {{ file = "{log}" }}\n[init.signals]\nUSR1 = "forward:web"\n'
+    )
+    wait_for(lambda: log.exists() and b"web ready" in log.read_bytes())
+    log.rename(tmp_path / "moved")
+    init.kill(signal.SIGUSR2)
+    init.wait_for_log("log reopen request")
+    init.kill(signal.SIGUSR1)
+    wait_for(lambda: log.exists() and b"web got USR1" in log.read_bytes())
+    assert init.stop() == 0
+
+
+def test_nobody_who_reads_stdout_holds_up_a_stop(start_init: Start, tmp_path: Path) -> None:
+    """Programs crash and are restarted, and a stop arrives, while nobody takes what they say."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    toml = (
+        '[init]\nlog = "prefix"\nshutdown_timeout = 3\n'
+        + command("flood", ["sh", "-c", "while :; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyyy; done"])
+        + command(
+            "crash", ["sh", "-c", "echo x; sleep 0.05; exit 1"], startsecs=0, autorestart=True
+        )
+    )
+    wrapper = ["sh", "-c", f'exec "$@" >{fifo}', "sh"]
+    init = start_init(toml, wrapper=wrapper)
+    init.wait_for_log("crash", times=6)
+    assert init.stop() == 0
+    os.close(reader)
+
+
+def test_redirect_stderr_and_none(start_either: Start, tmp_path: Path) -> None:
+    toml = (
+        says("one", "echo out", "echo err >&2", "echo out")
+        + ONCE
+        + f'redirect_stderr = true\nstdout_logfile = "{tmp_path}/one"\n'
+        + says("two", "echo lost", "echo kept >&2")
+        + ONCE
+        + 'stdout_logfile = "NONE"\nstderr_logfile = "/dev/stdout"\n'
+    )
+    init = start_either(toml)
+    assert init.wait() == 0
+    assert (tmp_path / "one").read_text() == "out\nerr\nout\n"
+    assert init.output() == "kept\n"
+
+
+def test_a_relay_has_nothing_but_what_it_needs(start_init: Start) -> None:
+    init = start_init('[init]\nlog = "prefix"\n' + program("web") + program("worker"))
+    init.wait_for_output("worker ready")
+    init.wait_for_output("web ready")
+    relay = relay_of(init)
+    fds = [os.readlink(f"/proc/{relay}/fd/{it}") for it in os.listdir(f"/proc/{relay}/fd")]
+    assert len([it for it in fds if it.startswith("pipe")]) == 4 + 2  # channels, and PID 1
+    assert len(fds) < 16
+    rollup = Path(f"/proc/{relay}/smaps_rollup").read_text()
+    (pss,) = re.findall(r"^Pss: +(\d+) kB", rollup, re.MULTILINE)
+    sys.stdout.write(f"PSS of the relay: {pss} kB\n")
+    assert int(pss) < 10_000
