@@ -372,6 +372,7 @@ class Pid1:
                 self._oom_kills.close()
                 self._oom_kills = OomKills(value.oom_file)
                 self._output.set_plan(value.processes)
+                self._log.is_json = value.log_format == "json"
                 self._facts.append(PlanReady(value))
 
         def on_end(status: ExitStatus) -> None:

@@ -43,6 +43,8 @@ class LogWriter:
         self._is_mid_line = False
         """The last byte written was no newline; what was to follow it may have been dropped."""
         self._stamp, self._stamp_second = "", -1
+        self.is_json = False
+        """Lines are JSON objects with the fields that the lines of programs have in logs.forms."""
         self._write = self._way_to_write()
 
     @property
@@ -88,6 +90,8 @@ class LogWriter:
 
     def _stamped(self, level: str, text: str) -> bytes:
         now = time.time()
+        if self.is_json:
+            return _json_line(level, text, now)
         second, millis = int(now), int(now % 1 * 1000)
         if second != self._stamp_second:  # to format it takes longer than to write it
             self._stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
@@ -138,6 +142,16 @@ class LogWriter:
         if not poll.poll(0):
             raise BlockingIOError(errno.EAGAIN, "the terminal is full")
         return posix.write(self.fd, chunk[:256])
+
+
+def _json_line(level: str, text: str, now: float) -> bytes:
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+    text = text.replace("\\", "\\\\").replace('"', '\\"')
+    text = "".join([it if it >= " " else f"\\u{ord(it):04x}" for it in text])
+    who = f'"program":"initpy","process":"initpy","pid":{posix.getpid()},"channel":"stderr"'
+    time_ns = f"{int(now % 1 * 10**9):09d}"
+    line = f'{{"time":"{stamp}.{time_ns}Z",{who},"level":"{level}","message":"{text}"}}\n'
+    return line.encode(errors="replace")
 
 
 class _PipeWriter:

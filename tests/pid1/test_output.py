@@ -65,9 +65,7 @@ def test_channels_are_kept(start_either: Start) -> None:
     init = start_either(toml)
     assert init.wait() == 0
     (out,) = [json.loads(line) for line in init.output().splitlines()]
-    err = json.loads(
-        init.wait_for_log(r'^\{.*"err".*$') or re.findall(r"^\{.*$", init.log(), re.MULTILINE)[0]
-    )
+    (err,) = [json.loads(line) for line in init.log().splitlines() if line.startswith("{")]
     assert (out["message"], out["channel"], out["program"]) == ("out", "stdout", "web")
     assert (err["message"], err["channel"], err["pid"]) == ("err", "stderr", out["pid"])
 
@@ -196,3 +194,17 @@ def test_a_relay_has_nothing_but_what_it_needs(start_init: Start) -> None:
     (pss,) = re.findall(r"^Pss: +(\d+) kB", rollup, re.MULTILINE)
     sys.stdout.write(f"PSS of the relay: {pss} kB\n")
     assert int(pss) < 10_000
+
+
+def test_one_form_holds_for_all(start_either: Start) -> None:
+    """All that comes from a container, initpy's own lines included, is JSON."""
+    toml = '[init]\nlog = "json"\nlog_format = "json"\n' + says("web", 'echo "a \\"b"') + ONCE
+    init = start_either(toml)
+    assert init.wait() == 0
+    lines = [line for line in init.log().splitlines() if "acting as a subreaper" not in line]
+    entries = [json.loads(line) for line in lines]
+    assert {entry["program"] for entry in entries} == {"initpy"}
+    assert entries[0]["message"].startswith("spawned: 'web' with pid")
+    (entry,) = [json.loads(line) for line in init.output().splitlines()]
+    assert set(entries[0]) - set(entry) == {"level"}
+    assert len(entry["time"]) == len(entries[0]["time"])
