@@ -150,12 +150,20 @@ class ChannelRelay:
         self._escapes = escapes
         self._owns_file = owns_file
         self._max_line = channel.plan.max_line
+        self._files = [
+            (number, outlet.sink.file)
+            for number, outlet in enumerate(outlets)
+            if owns_file and isinstance(outlet.sink, FileSink)
+        ]
+        """With the number of each among the sinks. How far the first has come can be told by its
+        size."""
         self._is_raw = not (limit or starts or escapes) and all(
             isinstance(outlet.form, Raw) for outlet in outlets
         )
         self._pid = channel.pid
         self._has_ended = channel.pid == 0
         state, self._restored_taken = memory.restore(channel.slot)
+        self._count_what_file_has(memory.noted_file(channel.slot))
         memory.keep(channel.slot, state, tuple(self._restored_taken))  # for the desk will be used
         self._total = state.total
         self._held = state.held
@@ -190,6 +198,29 @@ class ChannelRelay:
             pid, self._pid = self._pid, self._held_pid or self._pid
             self._work(held, len(held), [] if self._limit else taken)
             self._pid = pid
+
+    def _count_what_file_has(self, noted: tuple[int, int] | None) -> None:
+        """The last relay may have died before it could note that a file has taken something: the
+        file's size tells."""
+        if noted is None or not self._files:
+            return
+        number, file = self._files[0]
+        try:
+            inode, size = file.identity()
+        except OSError:
+            return
+        if inode == noted[0] and size > noted[1]:
+            taken = [*self._restored_taken, 0, 0, 0, 0][:4]
+            taken[number] = max(taken[number], size - noted[1])
+            self._restored_taken = taken
+
+    def _note_file(self) -> None:
+        """Before bytes in work go to a file that is ours alone."""
+        if self._files:
+            try:
+                self._memory.note_file(self.slot, *self._files[0][1].identity())
+            except OSError:  # nothing will be written to it
+                return
 
     def count_waiting(self) -> int:
         """Bytes in the pipe."""
@@ -235,7 +266,9 @@ class ChannelRelay:
         """Write a line of our own among the channel's."""
         run = Run(text.encode(errors="replace") + b"\n")
         self._is_told_of = True
-        self._give([outlet.form.form([run], time.time_ns(), self._pid) for outlet in self._outlets])
+        now = time.time_ns()
+        formed = [outlet.form.form([run], now, self._pid) for outlet in self._outlets]
+        self._give([(text, len(text)) for text in formed])
         if not self._are_done():
             self._stall(self._held, self._continues)
         else:
@@ -283,17 +316,18 @@ class ChannelRelay:
     ) -> None:
         """Give what can be made of raw[:end] to the sinks, but for what each has `taken`; and hold
         the rest."""
+        if not taken:
+            self._note_file()
         if self._is_raw:
             upto = end if is_end else self._raw_upto(raw, end)
             continues = False
             upto = max([upto, *taken[: len(self._outlets)]])
-            for outlet, done in zip(self._outlets, _padded(taken), strict=False):
-                outlet.give(raw, min(done, upto), upto)
+            self._give([(raw, upto)] * len(self._outlets), taken)
         else:
             raw = raw[:end]
             runs, upto, continues = self._runs(raw, is_end, is_message_end or is_end)
             formed = [outlet.form.form(runs, self._time_ns, self._pid) for outlet in self._outlets]
-            self._give(formed, taken)
+            self._give([(text, len(text)) for text in formed], taken)
         rest = raw[upto:end]
         if self._are_done():
             self._settle(rest, continues)
@@ -350,9 +384,15 @@ class ChannelRelay:
                 self.message_ends_at = time.monotonic() + MESSAGE_END_S
         return joined, upto
 
-    def _give(self, formed: list[bytes], taken: Sequence[int] = ()) -> None:
-        for outlet, raw, done in zip(self._outlets, formed, _padded(taken), strict=False):
-            outlet.give(raw, min(done, len(raw)), len(raw))
+    def _give(self, formed: list[tuple[Buffer, int]], taken: Sequence[int] = ()) -> None:
+        """Give each sink its own form, of that length, but for what it has `taken` of it."""
+        known = list(_padded(taken))
+        for number, outlet in enumerate(self._outlets):
+            raw, end = formed[number]
+            outlet.give(raw, min(known[number], end), end)
+            known[number] = outlet.taken
+            if not self._is_told_of:
+                self._memory.note_progress(self.slot, tuple(known))
 
     def _are_done(self) -> bool:
         return all(outlet.is_done for outlet in self._outlets)

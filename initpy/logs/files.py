@@ -41,7 +41,7 @@ class LogFile:
         """The process that compresses a file; 0: none does."""
         self._packs_inode = 0
         self._fd = -1
-        self._size = 0
+        self._size = self._inode = 0
         self._is_regular = True
         self.is_mid_line = False
         """What was last written has no newline at its end yet."""
@@ -54,6 +54,15 @@ class LogFile:
         """
         self._open()
         return self._max_bytes - self._size if self._rotates else 2**62
+
+    def identity(self) -> tuple[int, int]:
+        """The inode and the size of the file; (0, 0) if it is none that is appended to.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        self._open()
+        return (self._inode, self._size) if self._is_regular else (0, 0)
 
     def write(self, raw: bytes | mmap.mmap, start: int, end: int) -> int:
         """Append raw[start:end], which ends with a line; rotates before a line that has no room.
@@ -111,7 +120,7 @@ class LogFile:
         self._fd = os.open(self.path, flags, MODE)
         status = os.fstat(self._fd)
         self._is_regular = status.st_mode & 0o170000 == 0o100000
-        self._size = status.st_size
+        self._size, self._inode = status.st_size, status.st_ino
         self.is_mid_line = False
         if self._rotates and self._size:
             with open(self.path, "rb", buffering=0) as beginning:

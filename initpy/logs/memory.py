@@ -12,8 +12,8 @@ are, from the beginning:
 A state becomes the valid one by one store of eight bytes, which a kill cannot cut in two. And
 whether a read that was begun has taken its bytes out of the pipe is seen on the desk, where a guard
 stands that they overwrite. So nothing is lost, whenever the relay is killed. What may happen is
-that a sink has taken bytes, and the relay dies before it has noted how many (some microseconds):
-then they are written once more.
+that it is killed while a sink takes bytes, before it has noted how many: then what this one write
+has taken is written once more. (Not to a file that one channel alone writes to: its size tells.)
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ _PROGRESS = struct.Struct("=Q4Q")  # of which sequence number; of each sink
 _PROGRESS_AT = (104, 144)
 _TAIL_AT = 184  # bytes that ever came into the ring
 _CLAIM_AT = 192  # the same, and those that are being put there
+_FILE = struct.Struct("=QQQ")  # of which sequence number; the inode of a file, and its size
+_FILE_AT = 200
 
 GUARD = b"\xff\x00\xfe\x01\xff\x00\xfe\x02\xff\x00\xfe\x03\xff\x00\xfe\x04"
 """Stands on the desk where a read will put its bytes; no text has such a beginning."""
@@ -151,6 +153,16 @@ class Memory:
         seq = self._seq(slot)
         at = SLOTS_AT + slot * SLOT_BYTES + _PROGRESS_AT[seq & 1]
         _PROGRESS.pack_into(self._head, at, seq, *_four(taken))
+
+    def note_file(self, slot: int, inode: int, size: int) -> None:
+        """The file to which what is in work is about to be appended, and what it has so far."""
+        at = SLOTS_AT + slot * SLOT_BYTES + _FILE_AT
+        _FILE.pack_into(self._head, at, self._seq(slot), inode, size)
+
+    def noted_file(self, slot: int) -> tuple[int, int] | None:
+        """The inode and the size of the file, if bytes in work were about to go there."""
+        seq, inode, size = _FILE.unpack_from(self._head, SLOTS_AT + slot * SLOT_BYTES + _FILE_AT)
+        return (inode, size) if seq == self._seq(slot) and inode else None
 
     def restore(self, slot: int) -> tuple[State, list[int]]:
         """What the last relay has left of a channel: its state, with all that was read, and what
