@@ -289,6 +289,7 @@ def _sink(choice: Choice, own_fd: bytes, merges: bool, expander: Expander) -> Si
     stamps = options.get("timestamps", False)
     if choice.kind == STREAM:
         form = _FORMS[options["stream"]]
+        merges = merges and form == JSON
         return Sink(STREAM, own_fd, form, drops, timestamps=stamps, merges_json=merges)
     target = expanded(choice.target, choice.place, expander)
     if not target:

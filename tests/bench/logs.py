@@ -145,17 +145,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default=",".join(FIGURES), help="default: %(default)s")
     parser.add_argument("--lines", action="store_true", help="each line with a write of its own")
+    parser.add_argument("--folder", help="where the log files are; default: TMPDIR")
     parser.add_argument("--python", help="that runs initpy; default: /usr/bin/python3")
     parser.add_argument("--peers-dir", type=Path, default=REPO / ".venv" / "peers")
     options = parser.parse_args(arguments)
     piece = LINE_BYTES if options.lines else PIECE_BYTES
     figures = {name: FIGURES[name] for name in options.only.split(",")}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         bench = Bench(Path(folder), options.mib, python_of(options.python), options.peers_dir)
         for number in range(options.rounds):
             sys.stderr.write(f"bench: round {number + 1} of {options.rounds}\n")
             for figure, peers in figures.items():
-                for peer, maker in peers.items():
+                names = [*peers]
+                first = number % len(names)
+                for peer in [*names[first:], *names[:first]]:
+                    maker = peers[peer]
                     command = maker(bench, piece)
                     if command is not None:
                         bench.measure(figure, peer, command, to_pipe=figure != "file")
