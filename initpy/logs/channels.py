@@ -176,6 +176,8 @@ class ChannelRelay:
         """What is stalled is no step, but a line of our own."""
         self._waiting = array.array("i", [0])
         self._has_large_pipe = False
+        self._owes_tail = False
+        """The tail has not the last bytes that were read, and will get as many others at once."""
         self.message_ends_at: float | None = None
         """When to call `end_message`, by the monotonic clock."""
         for outlet in outlets:
@@ -237,7 +239,10 @@ class ChannelRelay:
             waiting = self._splice(waiting)
         if waiting:
             most = most if self._is_raw else min(most, LINES_BYTES)
-            self._read(min(waiting, most, DESK_BYTES - len(self._held)))
+            if self._owes_tail:
+                most = max(most, TAIL_BYTES)
+            count = min(waiting, most, DESK_BYTES - len(self._held))
+            self._read(count, has_more=waiting - count >= TAIL_BYTES)
         elif self._has_ended:
             self._finish()
 
@@ -275,7 +280,8 @@ class ChannelRelay:
 
     # ------------------------------------------------------------ a step
 
-    def _read(self, count: int) -> None:
+    def _read(self, count: int, *, has_more: bool) -> None:
+        """`has_more`: a whole tail of bytes is in the pipe behind these."""
         memory, ahead = self._memory, len(self._held)
         if ahead:
             memory.desk[:ahead] = self._held
@@ -284,7 +290,9 @@ class ChannelRelay:
         memory.end_read(got)
         self._total += got
         self._time_ns = time.time_ns()
-        memory.put_tail(self.slot, ahead, ahead + got, self._total)
+        self._owes_tail = has_more and self._is_raw  # the next read will overwrite all of it
+        if not self._owes_tail:
+            memory.put_tail(self.slot, ahead, ahead + got, self._total)
         self._work(memory.desk, ahead + got, [])
 
     def _splice(self, waiting: int) -> int:
@@ -404,6 +412,10 @@ class ChannelRelay:
     def _stall(self, rest: bytes, continues: bool) -> None:
         """A sink has not taken all of it: hold the whole step until it has."""
         self._after = (rest, continues)
+        if self._owes_tail:  # for it may be long until the next read
+            end = len(self._held)
+            self._memory.put_tail(self.slot, max(0, end - TAIL_BYTES), end, self._total)
+            self._owes_tail = end < TAIL_BYTES
         self._memory.keep(self.slot, self._state(self._held), self._taken())
         self._watch(self, False)
 

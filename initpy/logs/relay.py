@@ -35,10 +35,10 @@ STREAM_PIPE_BYTES = 256 * 1024
 floods it with is before the next one's line."""
 
 MANY = 4
-"""When more channels than that have something, each is read less of at a time, so that none waits
-long for its turn."""
+"""When more channels than that have something, each is read less of at a time, about 2 MiB in a
+round, so that none waits long for its turn."""
 
-FEW_BYTES = 64 * 1024
+ROUND_BYTES, LEAST_BYTES = 2 * 1024 * 1024, 16 * 1024
 TEND_S = 0.2
 DRAINED, LEFT, OUT_OF_TIME = 0, 0, 3
 """Exit codes."""
@@ -49,7 +49,7 @@ COMMAND_BYTES = 65536
 
 MALLOC_BYTES = 1024 * 1024
 """glibc gives blocks back to the kernel that are larger than the largest it has ever seen freed, at
-least 128 KiB. Buffers of that size would be fresh pages at each step: JSON took six times as long."""
+least 128 KiB. Buffers of that size would be fresh pages at each step: it took six times as long."""
 
 
 def run(plan: LogPlan, report_fd: int) -> int:
@@ -102,7 +102,7 @@ class Relay:
 
     def _turn(self) -> None:
         ready = self._epoll.poll(self._wait_s())
-        most = READ_BYTES if len(ready) <= MANY else FEW_BYTES
+        most = READ_BYTES if len(ready) <= MANY else max(LEAST_BYTES, ROUND_BYTES // len(ready))
         if any(fd == self._plan.commands_fd for fd, _ in ready):
             self._take_commands()  # first: what has been written since may be another instance's
         for fd, _ in ready:
