@@ -244,6 +244,27 @@ def _has_room(fd: int) -> bool:
     return bool(select.select([], [fd], [], 0.05)[1])
 
 
+def test_lines_of_two_floods_do_not_cut_into_each_other(start_relay: Start, reader: Reader) -> None:
+    """A full pipe takes a part of what it is given: what follows is the rest of that, and nothing
+    of another's."""
+    sink = Sink(STREAM, STDOUT, PREFIX)
+    plans = [channel_plan(sink, process=name) for name in ("a", "b")]
+    relay = start_relay(*plans, stdout=reader.write_fd)
+    floods = [numbered(0, 40_000, "a"), numbered(0, 40_000, "b")]
+    writers = []
+    for which, raw in enumerate(floods):
+        writers.append(os.fork())
+        if writers[-1] == 0:
+            relay.write(raw, which)
+            os._exit(0)
+    wait_for(lambda: reader.read().count(b"\n") == 80_000)
+    for pid in writers:
+        os.waitpid(pid, 0)
+    for name, raw in zip((b"a", b"b"), floods, strict=True):
+        lines = [line for line in reader.seen.splitlines() if line.startswith(name + b" | ")]
+        assert lines == [name + b" | " + line for line in raw.splitlines()]
+
+
 def test_with_drop_the_program_never_waits_and_what_is_lost_is_counted(
     start_relay: Start, reader: Reader
 ) -> None:
@@ -433,7 +454,7 @@ def test_a_relay_that_is_killed_while_its_sink_is_stalled_loses_and_repeats_noth
 ) -> None:
     plan = channel_plan(Sink(STREAM, STDOUT, form))
     relay = start_relay(plan, stdout=reader.write_fd)
-    raw = numbered(0, 20_000)
+    raw = numbered(0, 60_000)
     at = 0
     os.set_blocking(relay.pipes[0][1], False)
     while at < len(raw):
@@ -446,10 +467,10 @@ def test_a_relay_that_is_killed_while_its_sink_is_stalled_loses_and_repeats_noth
             relay.kill()
             relay.start()
             reader.seen += os.read(reader.fd, 70_001)
-    wait_for(lambda: len(re.findall(rb"\d{8} x*", reader.read())) >= 20_000)
+    wait_for(lambda: len(re.findall(rb"\d{8} x*", reader.read())) >= 60_000)
     assert relay.drain() == 0
     numbers = [int(it) for it in re.findall(rb"(?<!\d)(\d{8}) x*", reader.read())]
-    assert numbers == list(range(20_000))
+    assert numbers == list(range(60_000))
 
 
 def test_a_half_line_outlives_the_relay(start_relay: Start, tmp_path: Path) -> None:

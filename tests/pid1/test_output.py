@@ -80,6 +80,26 @@ def test_all_that_was_written_is_out_before_it_exits(start_either: Start, tmp_pa
     assert (tmp_path / "log").read_text() == "\n".join(lines)
 
 
+def test_what_waits_for_a_slow_reader_is_out_before_it_exits(
+    start_init: Start, tmp_path: Path
+) -> None:
+    """Whoever reads stdout begins when all programs have ended."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    write = f"import os; os.write(1, b'{'x' * 99}\\n' * 8000)"
+    toml = command("web", [sys.executable, "-IS", "-c", write], type="oneshot", log="prefix")
+    init = start_init(toml, wrapper=["sh", "-c", f'exec "$@" >{fifo}', "sh"])
+    init.wait_for_log("exit code 0")
+    seen = b""
+    os.set_blocking(reader, True)
+    while piece := os.read(reader, 1 << 20):
+        seen += piece
+    os.close(reader)
+    assert init.wait() == 0
+    assert seen == (b"web | " + b"x" * 99 + b"\n") * 8000
+
+
 def test_a_program_of_another_user_can_open_its_dev_stdout(start_init: Start) -> None:
     toml = '[init]\nlog = "prefix"\n' + says("web", "echo hello > /dev/stdout") + ONCE
     init = start_init(toml + 'user = "nobody"\n')
@@ -88,10 +108,11 @@ def test_a_program_of_another_user_can_open_its_dev_stdout(start_init: Start) ->
 
 
 def test_pipes_outlive_the_programs(start_either: Start, tmp_path: Path) -> None:
-    """Each instance waits until the relay has its first line, and ends within its last."""
+    """Each instance waits until the relay has its first line, and ends within its last. (The relay
+    hears of its end a moment later; the next one must not write before that.)"""
     until = f"while ! grep -qs up.$$$$ {tmp_path}/log; do sleep 0.01; done"
     toml = says("web", "echo up $$$$", until, "printf half", "exit 1")
-    toml += "startretries = 2\nstartsecs = 30\nbackoff = { initial = 0.01 }\n"
+    toml += "startretries = 2\nstartsecs = 30\nbackoff = { initial = 0.3, factor = 1 }\n"
     init = start_either(
         toml + f'log = ["prefix", {{ file = "{tmp_path}/log", format = "prefix" }}]\n'
     )
