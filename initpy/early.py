@@ -1,22 +1,30 @@
 """Floor 2: what PID 1 does before it has loaded the rest of itself.
 
 From here on no signal is lost and no descriptor leaks; and the config helper reads the file while
-PID 1 is still importing, which takes about as long.
+PID 1 is still importing, which takes about as long. An image that takes over from another has no
+need of a helper; what it takes over is read here.
 """
 
 from __future__ import annotations
 
-from initpy.linux import syscalls
+import posix
+
+from initpy.linux import last_resort, syscalls
+from initpy.linux.image import CHECK, Image, handed_over
 from initpy.linux.signals import Signals
 from initpy.linux.spawn import fork_helper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
+
+LAST_RESORT_S = 9.0
+"""What a stop has, where not even the plan is known."""
 
 
 class Early:
-    """The signals, and the helper that was started."""
+    """The signals, and the helper that was started; or the state that is handed over."""
 
     def __init__(self, read_config: Callable[[int], int], mask: tuple[int, ...]) -> None:
         """Make ready, and start the config helper.
@@ -28,8 +36,28 @@ class Early:
         Raises:
             OSError: there is no descriptor for the signals, or no process for the helper.
         """
+        handed = handed_over()
         syscalls.open_standard_fds()
         syscalls.keep_inherited_fds_to_ourselves()
         self.read_config = read_config
-        self.signals = Signals(mask)
-        self.helper_pid, self.helper_fd = fork_helper(read_config, self.signals.inherited)
+        self.image = Image()
+        self.state: dict[str, dict[str, Any]] | None = None
+        self.version = ""
+        if handed is None:
+            self.signals = Signals(mask)
+            self.helper_pid, self.helper_fd = fork_helper(read_config, self.signals.inherited)
+            return
+        word, raw = handed
+        if word == CHECK:
+            from initpy import upgrade  # noqa: PLC0415 - in a process that only answers this
+
+            posix._exit(upgrade.answer(raw))
+        try:
+            from initpy import handover  # noqa: PLC0415
+
+            self.state, self.version, pid = handover.unpack(raw)
+            if pid != posix.getpid():
+                raise handover.HandOverError(f"the state is process {pid}'s")
+            self.signals = Signals(mask, self.state["signals"]["inherited"])
+        except BaseException as exc:  # there are children, and nobody else to see to them
+            last_resort.run(f"cannot take over from itself: {exc}", (), LAST_RESORT_S)

@@ -12,13 +12,13 @@ Where all output is inherited, nothing of this comes to be: no pipe, no memory f
 from __future__ import annotations
 
 import posix
-import select
 import time
 
 from initpy.core.messages import INFO, WARN
 from initpy.core.words import ended
+from initpy.linux import syscalls
 from initpy.linux.spawn import SpawnError, errno_name
-from initpy.logplan import Channel, LogPlan
+from initpy.logplan import DRAINED, LEFT, OUT_OF_TIME, Channel, LogPlan
 from initpy.wire import frame
 
 TYPE_CHECKING = False
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from initpy.core.states import ExitStatus
     from initpy.logplan import ChannelPlan
     from initpy.plan import ProcessSpec
-    from initpy.sweeping import ForkHelper
 
     RunRelay = Callable[[LogPlan, int], int]
+    ForkRelay = Callable[[Callable[[int], int]], int]
 
 FIRST_DELAY_S, LAST_DELAY_S = 0.05, 30.0
 """A relay that has died is replaced at once, and if that one dies soon, after 50 ms, 100 ms …"""
@@ -42,15 +42,28 @@ LEAST_DRAIN_S = 0.3
 """At the very end, when the whole budget is spent: the relay has been writing all the time, and
 this is for what came last."""
 
+LEAVE_S = 2.0
+"""A relay that was asked to leave and is still there after so long hangs, and is killed."""
 
-class _Pipe:
+CLOSED = -1
+SIGKILL = 9
+
+
+class Pipe:
     """A channel's pipe, and its place in the memory file."""
 
-    __slots__ = ("pid", "plan", "read_fd", "slot", "write_fd")
+    KEPT = ("is_wanted", "pid", "plan", "read_fd", "serial", "slot", "write_fd")
 
-    def __init__(self, slot: int, plan: ChannelPlan) -> None:
+    def __init__(self, slot: int, serial: int, plan: ChannelPlan) -> None:
+        """Raises:
+        OSError: there are no descriptors.
+        """
         self.slot = slot
+        self.serial = serial
+        """Its alone; a slot may have been another's."""
         self.plan = plan
+        self.is_wanted = True
+        """The plan has it; if not, it is closed when all that was written to it is through."""
         self.pid = 0
         """Of the instance that writes to it."""
         self.read_fd, self.write_fd = posix.pipe2(posix.O_CLOEXEC)
@@ -60,21 +73,51 @@ class _Pipe:
 class LoggingOut:
     """All pipes, and at most one relay."""
 
+    KEPT = (
+        "_born_at",
+        "_commands_fd",
+        "_delay_s",
+        "_drain_until",
+        "_free_slots",
+        "_is_away",
+        "_is_outdated",
+        "_kill_at",
+        "_memory_fd",
+        "_pipes",
+        "_prefix_width",
+        "_relay_pid",
+        "_serial",
+        "_slots",
+        "_start_at",
+    )
+
     def __init__(
-        self, fork_helper: ForkHelper, run_relay: RunRelay, log: Callable[[str, str], None]
+        self,
+        fork_relay: ForkRelay,
+        run_relay: RunRelay,
+        say: Callable[[str, str], None],
+        drained: Callable[[], None],
     ) -> None:
-        """`run_relay` is run in the relay with its plan and the fd to PID 1. `log` takes a level
-        and a line."""
-        self._fork_helper = fork_helper
+        """`fork_relay` forks a helper that runs what it is given, and returns its pid; `run_relay`
+        is run in it with its plan and the fd to PID 1. `say` takes a level and a line. `drained` is
+        called when a `drain` is over."""
+        self._fork_relay = fork_relay
         self._run_relay = run_relay
-        self._log = log
-        self._pipes: dict[tuple[str, int], _Pipe] = {}
+        self._say = say
+        self._drained = drained
+        self._pipes: dict[tuple[str, int], Pipe] = {}
         """By the process's key and the number of the fd, 1 or 2."""
-        self._memory_fd = -1
-        self._null_fd = -1
+        self._serial = 0
+        """The last pipe's."""
         self._slots = 0
-        self._commands_fd = -1
-        self._is_running = False
+        """There are so many, used or not."""
+        self._free_slots: list[int] = []
+        self._prefix_width = 0
+        self._memory_fd = CLOSED
+        self._null_fd = CLOSED
+        self._commands_fd = CLOSED
+        self._relay_pid = 0
+        """0: none runs."""
         self._is_outdated = False
         """The relay does not know of all pipes."""
         self._is_away = False
@@ -82,28 +125,34 @@ class LoggingOut:
         self._born_at = 0.0
         self._delay_s = 0.0
         self._start_at: float | None = None
+        self._kill_at: float | None = None
+        """When it has had its time to leave."""
         self._drain_until: float | None = None
-        self._on_drained: Callable[[], None] = lambda: None
 
     # ------------------------------------------------------------ programs
 
-    def set_plan(self, specs: Iterable[ProcessSpec]) -> None:
-        """These are the programs from now on. Their pipes are made at once, as far as there are
-        descriptors, so that one relay is started for all of them."""
+    def set_plan(self, specs: Iterable[ProcessSpec], prefix_width: int) -> None:
+        """These are the programs from now on, and so wide are the names before their lines. Their
+        pipes are made at once, as far as there are descriptors, so that one relay is started for
+        all of them."""
+        self._is_outdated |= prefix_width != self._prefix_width and bool(self._pipes)
+        self._prefix_width = prefix_width
         wanted = {spec.key: spec for spec in specs}
-        for (key, number), pipe in list(self._pipes.items()):
+        for (key, number), pipe in self._pipes.items():
             spec = wanted.get(key)
             plan = None if spec is None else _plan_of(spec, number)
             if plan is not None and plan.sinks:
-                self._is_outdated |= plan != pipe.plan
+                self._is_outdated |= plan != pipe.plan or not pipe.is_wanted
                 pipe.plan = plan
-            elif not pipe.pid and not _has_something(pipe.read_fd):
-                self._close(key, number)
+                pipe.is_wanted = True
+            else:
+                pipe.is_wanted = False
         try:
             for spec in wanted.values():
                 self._make_pipes(spec)
         except OSError:  # said when it is spawned, if it is still so
             pass
+        self._close_unwanted()
         self._renew_if_outdated()
 
     def fds_for(self, spec: ProcessSpec) -> tuple[int, int]:
@@ -139,6 +188,7 @@ class LoggingOut:
             if pipe is not None:
                 pipe.pid = 0
                 self._command("ended", pipe.slot)
+        self._close_unwanted()
 
     def reopen(self) -> None:
         """Log files have been moved away."""
@@ -148,12 +198,22 @@ class LoggingOut:
 
     def next_due_at(self) -> float | None:
         """When to call `keep_time`, by the monotonic clock; None: not before something happens."""
-        return self._start_at if self._drain_until is None else self._drain_until + LEAST_DRAIN_S
+        dues = [due for due in (self._start_at, self._kill_at) if due is not None]
+        if self._drain_until is not None:
+            dues.append(self._drain_until + LEAST_DRAIN_S)
+        return min(dues, default=None)
 
     def keep_time(self, now: float) -> None:
-        """Start the relay that is due; give up a drain that has had its time."""
+        """Start the relay that is due; end one that hangs; give up a drain that has had its time.
+
+        To kill a relay loses nothing.
+        """
         if self._drain_until is not None and now >= self._drain_until + LEAST_DRAIN_S:
-            self._end_drain("it does not even say so")
+            self._end_drain("the relay hangs")
+        elif self._kill_at is not None and now >= self._kill_at:
+            self._kill_at = None
+            self._say(WARN, "the relay of the logs does not leave: killing it")
+            syscalls.kill(self._relay_pid, SIGKILL)
         elif self._start_at is not None and now >= self._start_at:
             self._start()
 
@@ -164,46 +224,47 @@ class LoggingOut:
         self._is_away = True
         self._command("leave")
 
-    def drain(self, until: float, on_drained: Callable[[], None]) -> None:
+    def drain(self, until: float) -> None:
         """Have everything that has been written brought to where it belongs, until then at the
-        most; then call `on_drained`."""
+        most; `drained` is called when that is over."""
         if not self._pipes:
-            on_drained()
+            self._drained()
             return
         self._is_away = False
-        self._on_drained = on_drained
+        self._kill_at = None
         self._drain_until = max(until, time.monotonic() + LEAST_DRAIN_S)
         for pipe in self._pipes.values():
             pipe.pid = 0
-        if self._is_running:
+        if self._relay_pid:
             self._command("drain", self._drain_until - time.monotonic())
         else:
             self._start()
 
     def _end_drain(self, failure: str) -> None:
         if failure:
-            self._log(WARN, f"not all output of programs has been written: {failure}")
+            self._say(WARN, f"not all output of programs has been written: {failure}")
         self._drain_until = None
         self._start_at = None
-        self._on_drained()
+        self._drained()
 
     # ------------------------------------------------------------ the relay
 
     def _start(self) -> None:
         self._start_at = None
-        if self._is_running or self._is_away or not self._pipes:
+        if self._relay_pid or self._is_away or not self._pipes:
             return
-        self._is_outdated = False
         channels = tuple(
-            [Channel(it.slot, it.read_fd, it.plan, it.pid) for it in self._pipes.values()]
+            [Channel(it.slot, it.read_fd, it.plan, it.pid, it.serial) for it in self._in_order()]
         )
         try:
-            commands_fd, self._commands_fd = posix.pipe2(posix.O_CLOEXEC)
+            commands_fd, own_fd = posix.pipe2(posix.O_CLOEXEC)
         except OSError as exc:
             self._start_later(errno_name(exc))
             return
-        posix.set_blocking(self._commands_fd, False)
-        plan = LogPlan(channels, self._memory_fd, commands_fd)
+        self._close_commands()
+        self._commands_fd = own_fd
+        posix.set_blocking(own_fd, False)
+        plan = LogPlan(channels, self._memory_fd, commands_fd, self._prefix_width)
         drain_s = None if self._drain_until is None else self._drain_until - time.monotonic()
         run_relay = self._run_relay
 
@@ -213,43 +274,58 @@ class LoggingOut:
             return run_relay(plan, report_fd)
 
         try:
-            self._fork_helper("logs", relay, self._take_report, self._on_end)
+            self._relay_pid = self._fork_relay(relay)
         except OSError as exc:
-            posix.close(self._commands_fd)
             self._start_later(errno_name(exc))
             return
         finally:
             posix.close(commands_fd)
-        self._is_running = True
+        self._is_outdated = False
         self._born_at = time.monotonic()
+        self._close_unwanted()
         if drain_s is not None:
             self._command("drain", drain_s)
 
+    def _in_order(self) -> list[Pipe]:
+        return sorted(self._pipes.values(), key=lambda pipe: pipe.serial)
+
     def _start_later(self, reason: str) -> None:
         self._delay_s = min(max(self._delay_s * 2, FIRST_DELAY_S), LAST_DELAY_S)
-        self._log(WARN, f"cannot start the relay of the logs: {reason}; trying on")
+        self._say(WARN, f"cannot start the relay of the logs: {reason}; trying on")
         self._start_at = time.monotonic() + self._delay_s
 
-    def _take_report(self, value: object) -> None:
+    def take_report(self, value: object) -> None:
+        """What a relay has to say."""
         match value:
             case ("log", str(level), str(text)):
-                self._log(level, text)
+                self._say(level, text)
+            case ("closed", int(serial)):
+                for (key, number), pipe in self._pipes.items():
+                    if pipe.serial == serial and not pipe.is_wanted and not pipe.pid:
+                        del self._pipes[key, number]
+                        self._free_slots.append(pipe.slot)
+                        posix.close(pipe.read_fd)
+                        posix.close(pipe.write_fd)
+                        return
 
-    def _on_end(self, status: ExitStatus) -> None:
-        """The relay is gone: it was to leave, or has done its work, or has died."""
-        posix.close(self._commands_fd)
-        self._commands_fd = -1
-        self._is_running = False
-        now = time.monotonic()
-        if self._drain_until is not None and status.signal is None:
-            self._end_drain("" if status.code == 0 else "there was no time for the rest")
-        elif self._is_away:
+    def bury(self, pid: int, status: ExitStatus) -> None:
+        """A relay is gone: it was to leave, or has done its work, or has died."""
+        if pid != self._relay_pid:
             return
-        elif status.code == 0 or self._drain_until is not None:
+        self._close_commands()
+        self._kill_at = None
+        self._relay_pid = 0
+        now = time.monotonic()
+        if self._is_away:
+            return
+        if self._drain_until is not None and status.code in (DRAINED, OUT_OF_TIME):
+            is_drained = status.code == DRAINED
+            self._end_drain("" if is_drained else "there was no time for the rest")
+        elif status.code == LEFT or self._drain_until is not None:
             self._start()
         else:
             lived_long = now - self._born_at > LONG_LIFE_S
-            self._log(WARN, f"the relay of the logs died ({ended(status)}): starting another")
+            self._say(WARN, f"the relay of the logs died ({ended(status)}): starting another")
             if lived_long:
                 self._delay_s = 0.0
             self._start_at = now + self._delay_s
@@ -261,19 +337,65 @@ class LoggingOut:
         """Have a relay that knows of all pipes: the one that runs leaves, and the next follows."""
         if not self._is_outdated:
             return
-        if self._is_running:
-            self._is_outdated = False
+        if not self._relay_pid:
+            if self._start_at is None:
+                self._start_at = time.monotonic()
+        elif self._kill_at is None:
+            self._kill_at = time.monotonic() + LEAVE_S
             self._command("leave")
-        elif self._start_at is None:
-            self._start_at = time.monotonic()
+
+    def _close_unwanted(self) -> None:
+        """Have what is written to pipes that are not wanted any more brought through; the relay
+        says when it is."""
+        for pipe in self._pipes.values():
+            if not pipe.is_wanted and not pipe.pid:
+                self._command("close", pipe.slot)
 
     def _command(self, *words: object) -> None:
-        if not self._is_running:
+        if not self._relay_pid:
             return
         try:
             posix.write(self._commands_fd, frame(words))
         except OSError as exc:  # full: it does not listen; gone: its end will be heard of
-            self._log(INFO, f"the relay of the logs does not take {words[0]}: {errno_name(exc)}")
+            self._say(INFO, f"the relay of the logs does not take {words[0]}: {errno_name(exc)}")
+
+    def _close_commands(self) -> None:
+        fd, self._commands_fd = self._commands_fd, CLOSED
+        if fd != CLOSED:
+            posix.close(fd)
+
+    # ------------------------------------------------------------ from image to image
+
+    def fds(self) -> list[int]:
+        """All that the next image of PID 1 has to have open."""
+        found = [fd for fd in (self._memory_fd, self._commands_fd) if fd != CLOSED]
+        return found + [fd for it in self._pipes.values() for fd in (it.read_fd, it.write_fd)]
+
+    def heal(self, relays: list[int], live: dict[int, str], *, is_new: bool) -> None:
+        """After a fault, half-way through something, or a hand-over. `relays` are the pids of those
+        that live, or are not buried; `live` are the programs, pid to key. `is_new`: this is another
+        initpy than the one that has started the relay, which is replaced."""
+        if self._relay_pid not in relays:
+            self._relay_pid = relays[-1] if relays else 0
+        if not self._relay_pid:
+            self._close_commands()
+        pids = {key: pid for pid, key in live.items()}
+        for (key, _), pipe in self._pipes.items():
+            pid = pids.get(key, 0)
+            if pid and pid != pipe.pid:
+                pipe.pid = pid
+                self._command("started", pipe.slot, pid)
+            elif not pid and pipe.pid:
+                pipe.pid = 0
+                self._command("ended", pipe.slot)
+        self._close_unwanted()
+        if self._drain_until is not None:
+            if not self._relay_pid:
+                self._start_at = time.monotonic()
+            return
+        self._is_outdated |= is_new or not self._relay_pid
+        if self._pipes and not self._is_away:
+            self._renew_if_outdated()
 
     # ------------------------------------------------------------ pipes
 
@@ -282,10 +404,15 @@ class LoggingOut:
             plan = _plan_of(spec, number)
             if plan is None or not plan.sinks or (spec.key, number) in self._pipes:
                 continue
-            if self._memory_fd < 0:
+            if self._memory_fd == CLOSED:
                 self._memory_fd = posix.memfd_create("initpy-logs", posix.MFD_CLOEXEC)
-            self._pipes[spec.key, number] = _Pipe(self._slots, plan)
-            self._slots += 1
+            if not self._free_slots:
+                self._free_slots.append(self._slots)
+                self._slots += 1
+            pipe = Pipe(self._free_slots[-1], self._serial + 1, plan)
+            self._serial += 1
+            self._free_slots.pop()
+            self._pipes[spec.key, number] = pipe
             self._is_outdated = True
 
     def _fd_for(self, spec: ProcessSpec, number: int) -> int:
@@ -293,30 +420,18 @@ class LoggingOut:
         if plan is None:
             return number
         if not plan.sinks:
-            if self._null_fd < 0:
+            if self._null_fd == CLOSED:
                 self._null_fd = posix.open("/dev/null", posix.O_WRONLY | posix.O_CLOEXEC)
             return self._null_fd
         pipe = self._pipes[spec.key, number]
         posix.fchown(pipe.write_fd, spec.uid, spec.gid)  # or it could not open its /dev/stdout
         return pipe.write_fd
 
-    def _close(self, key: str, number: int) -> None:
-        pipe = self._pipes.pop((key, number))
-        self._is_outdated = True
-        posix.close(pipe.read_fd)
-        posix.close(pipe.write_fd)
-
 
 def _plan_of(spec: ProcessSpec, number: int) -> ChannelPlan | None:
     if number == 1:
         return spec.stdout
     return None if spec.redirect_stderr else spec.stderr
-
-
-def _has_something(fd: int) -> bool:
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def _close_all_but(keep: set[int]) -> None:

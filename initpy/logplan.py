@@ -11,6 +11,9 @@ STREAM, FILE, SYSLOG = "stream", "file", "syslog"
 # What is made of a program's lines.
 RAW, PREFIX, JSON = "raw", "prefix", "json"
 
+# Exit codes of the relay: everything is where it belongs; it was to leave; the drain had its time.
+DRAINED, LEFT, OUT_OF_TIME = 0, 4, 3
+
 MAX_SINKS = 4
 """Of one channel."""
 
@@ -73,6 +76,8 @@ class Channel(Value):
     plan: ChannelPlan
     pid: int
     """Of the instance that writes to it; 0: there is none, and an unfinished line is finished."""
+    serial: int = 0
+    """Its alone: the place in the memory file may have been another's."""
 
 
 class LogPlan(Value):
@@ -83,5 +88,8 @@ class LogPlan(Value):
     """The memory file: see logs.memory."""
     commands_fd: int
     """Frames come from here: a tuple of the command's name and its arguments. ("started", slot,
-    pid) and ("ended", slot) of a program; ("reopen",) the files; ("drain", seconds) all that has
-    been written, and end; ("leave",) at once. End of file is "leave" too."""
+    pid) and ("ended", slot) of a program; ("close", slot): when all that was written to it is where
+    it belongs, serve it no more, and say ("closed", serial); ("reopen",) the files; ("drain",
+    seconds) all that has been written, and end; ("leave",) at once. End of file is "leave" too."""
+    prefix_width: int = 0
+    """How wide the names before the lines are, if not as the longest of these channels."""

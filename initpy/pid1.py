@@ -14,6 +14,7 @@ import time
 
 from initpy.core.door import SIGCONT, SIGKILL
 from initpy.core.messages import (
+    CRITICAL,
     INFO,
     WARN,
     CatchersFound,
@@ -44,35 +45,41 @@ from initpy.core.messages import (
     SpawnFailed,
     StopCommandFailed,
     TimerFired,
+    TreeRecorded,
+    Upgrade,
 )
 from initpy.core.states import State
 from initpy.core.supervisor import Supervisor, step
 from initpy.core.timers import Timers
+from initpy.core.values import Value
 from initpy.core.words import ended
-from initpy.linux import syscalls
+from initpy.helpers import Helpers
+from initpy.linux import last_resort, syscalls
 from initpy.linux.children import has_own_proc
 from initpy.linux.environment import given_environment
+from initpy.linux.image import open_program
 from initpy.linux.log import LogWriter
 from initpy.linux.memory import OomKills
 from initpy.linux.reaper import exit_status, has_children, reap
 from initpy.linux.signals import SIGCHLD
-from initpy.linux.spawn import SpawnError, fork_helper, spawn, spawn_stop_command
-from initpy.logging_out import LoggingOut
+from initpy.linux.spawn import SpawnError, spawn, spawn_stop_command
 from initpy.plan import Plan
-from initpy.sweeping import Sweeping
-from initpy.wire import Frames, WireError, frame
+from initpy.sweeping import Look, Sweeping
+from initpy.wire import frame
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, NoReturn
 
     from initpy.core.states import ExitStatus
-    from initpy.core.values import Value
     from initpy.early import Early
+    from initpy.helpers import Helper
     from initpy.linux.reaper import Dead
-    from initpy.logging_out import RunRelay
+    from initpy.logging_out import LoggingOut, RunRelay
+    from initpy.plan import ProcessSpec
 
-FORKING = (Spawn, FindCatchers, ReadPlan, RecordTree, RunStopCommand)
+FORKING = (Spawn, FindCatchers, ReadPlan, RecordTree, RunStopCommand, Upgrade)
 """Effects that take milliseconds each; all others are a few syscalls at the most."""
 
 UNSEEN = (Log, Notice, SetTimer)
@@ -86,7 +93,6 @@ MAX_WAIT_S = 86400.0
 """epoll counts milliseconds in 31 bits, 24 days; a timer may be set for longer."""
 
 READ_BYTES = 8192
-CLOSED = -1
 MAX_SWEEPS = 20
 """As a subreaper: how often what is left is looked for and killed."""
 
@@ -96,30 +102,33 @@ TERMINATION_LOG = "/dev/termination-log"
 LAST_LINES_S = 0.2
 """What a slow reader of stderr gets, at the very end, to take the last lines."""
 
+LOG = "the log"
+"""What is being seen to, in words."""
+
+MAX_FAULTS, WITHIN_S = 5, 60.0
+"""More in so long a time, and to execute itself anew does not help."""
+
+MEMORY_PAUSE_S = 0.05
+MAX_MEMORY_ERRORS = 100
+"""In a row: for 5 s PID 1 waits that there is memory again, then it takes it for a bug."""
+
 CONFIG_REFUSED, CONFIG_HELPER_DIED = 2, 1
 """Exit codes: the file is no good; the helper that reads it has failed."""
 
 
-class _Helper:
-    """A forked helper: its pid, and what to do with the values it sends and with its end."""
-
-    def __init__(
-        self,
-        name: str,
-        fd: int,
-        on_value: Callable[[object], None],
-        on_end: Callable[[ExitStatus], None],
-    ) -> None:
-        self.name = name
-        self.fd = fd
-        self.frames = Frames()
-        self.on_value = on_value
-        self.on_end = on_end
+class EndRest(Value):
+    """The task of a helper: end what is left, where PID 1 is none."""
 
 
-class _StopCommand:
+class RelayOutput(Value):
+    """The task of a helper: bring the output of programs to where it belongs."""
+
+
+class StopCommand:
     """A stop command that runs: whose it is, which instance it is to stop, and the pipe from which
     comes why it could not be executed."""
+
+    KEPT = ("key", "main_pid", "reason_fd")
 
     def __init__(self, key: str, main_pid: int, reason_fd: int) -> None:
         self.key = key
@@ -130,51 +139,137 @@ class _StopCommand:
 class Pid1:
     """PID 1, or what stands in for it where initpy is not the first process."""
 
+    KEPT = (
+        "at_once",
+        "commands",
+        "culprits",
+        "dead",
+        "effects",
+        "ending_code",
+        "environment",
+        "exit_code",
+        "facts",
+        "faults",
+        "keys",
+        "oom_file",
+        "reasons",
+        "rest_signal",
+        "state",
+        "sweeps",
+        "taken",
+    )
+
     def __init__(self, early: Early, run_relay: RunRelay) -> None:
-        """Take over what has been begun. `run_relay` is the relay of the logs, run in a helper."""
-        self._signals = early.signals
-        self._state = Supervisor()
-        self._facts: list[Value] = []
-        self._effects: list[Value] = []
-        self._timers = Timers()
+        """Take over what has been begun: by `early`, or by the image before this one. `run_relay`
+        is the relay of the logs, run in a helper.
+
+        Raises:
+            OSError: there are no descriptors.
+        """
+        self.signals = early.signals
+        self.image = early.image
+        self._read_config = early.read_config
+        self._run_relay = run_relay
+        self.state = Supervisor()
+        self.taken: list[int] = []
+        """Signals that nothing has been done about."""
+        self.dead: list[Dead] = []
+        """Reaped and not buried."""
+        self.facts: list[Value] = []
+        self.at_once: list[Value] = []
+        """Effects; all of them come before the next fact."""
+        self.effects: list[Value] = []
+        """Those that fork; they come when there is no fact."""
+        self._doing: list[Value] | None = None
+        """The list whose first is being carried out, until what cannot be undone is done."""
+        self.at: object = None
+        """What is being seen to, should it fail: a fact, an effect, a dead child, a ready fd."""
+        self.timers = Timers()
         self._epoll = select.epoll(flags=select.EPOLL_CLOEXEC)
         self._callbacks: dict[int, Callable[[], None]] = {}
-        self._keys: dict[int, str] = {}
+        self.keys: dict[int, str] = {}
         """Live processes: pid to key."""
-        self._reasons: dict[int, int] = {}
+        self.reasons: dict[int, int] = {}
         """Children on their way to exec: pid to the fd of the reason."""
-        self._commands: dict[int, _StopCommand] = {}
+        self.commands: dict[int, StopCommand] = {}
         """Stop commands that run, by their pid."""
-        self._helpers: dict[int, _Helper] = {}
-        self._rest_signal = 0
+        self.rest_signal = 0
         """The last KillRest; 0: none yet."""
-        self._sweeps = 0
-        self._exit_code: int | None = None
-        self._log = LogWriter(2)
+        self.sweeps = 0
+        self.exit_code: int | None = None
+        self.ending_code = 0
+        """What it is to be when all output has been written."""
+        self.log = LogWriter(2)
         self._watches_log = False
         self._stdin_fd = syscalls.open_null()
-        self._environment = given_environment()
-        self._read_config = early.read_config
-        self._watch(self._signals.fd, self._take_signals)
-        self._adopt_helper(early.helper_pid, early.helper_fd, "config", *self._plan_takers())
+        self.environment: dict[bytes, bytes] = {}
         self._is_first = posix.getpid() == 1
-        self._sweeping = Sweeping(
-            self._fork_helper,
-            self._facts.append,
-            self._keys.get,
-            lambda: (*self._keys, *self._helpers),
+        self.helpers = Helpers(
+            self.signals.inherited,
+            self._watch,
+            self.close,
+            self.log.line,
+            self._take_value,
+            self._take_end,
         )
-        self._output = LoggingOut(self._fork_helper, run_relay, self._log.line)
-        self._oom_kills = OomKills(b"")
+        self.sweeping = Sweeping(
+            self._fork_helper,
+            self._tell,
+            lambda pid: self.keys.get(pid),  # noqa: PLW0108 - the dict is another after a hand-over
+            lambda: (*self.keys, *self.helpers.by_pid),
+        )
+        self.output: LoggingOut | None = None
+        """None: all output is inherited."""
+        self.oom_file = b""
+        self.oom_kills = OomKills(b"")
+        self.faults: list[float] = []
+        """When there was one of our own, in the last minute."""
+        self.culprits: list[object] = []
+        """What was being seen to then, and has not been done since."""
+        self._shortages = 0
+        """How many turns in a row have failed for lack of memory."""
+        self.new_program: int | None = None
+        """The open file that is being asked whether it can take over."""
+        self.upgrade_answer: str | None = None
+        """What it has said: why not; empty: it can."""
+        self._watch(self.signals.fd, self._take_signals)
+        if early.state is not None:
+            self._take_over(early.state, early.version)
+            return
+        self.environment = given_environment()
+        self.helpers.adopt(early.helper_pid, early.helper_fd, "config", ReadPlan())
         if not self._is_first:
             self._become_subreaper()
 
     def run(self) -> int:
         """Live until the core says `Exit`; returns the exit code."""
-        while self._exit_code is None:
-            self._call(self._turn)
-        self._log.flush_before_exit(LAST_LINES_S)
-        return self._exit_code
+        while self.exit_code is None:
+            try:
+                self._turn()
+                self._shortages = 0
+            except MemoryError as exc:
+                self._run_short(exc)
+            except BaseException as exc:
+                self._repair(exc)
+        self.log.flush_before_exit(LAST_LINES_S)
+        return self.exit_code
+
+    def _take_over(self, state: dict[str, dict[str, Any]], version: str) -> None:
+        """Be what the image before this one was."""
+        try:
+            from initpy import repair  # noqa: PLC0415 - seldom needed
+
+            repair.take_over(self, state, version)
+        except BaseException as exc:  # there are children, and nobody else to see to them
+            self._give_up(f"cannot take over from itself: {exc!r}")
+
+    def _give_up(self, why: str) -> NoReturn:
+        try:
+            self.log.flush_before_exit(LAST_LINES_S)
+        except BaseException:  # the last resort says what matters
+            self.log.give_up()
+        children = (*self.keys, *self.helpers.by_pid)
+        last_resort.run(why, children, self.state.plan.shutdown_timeout_s)
 
     # ------------------------------------------------------------ the loop
 
@@ -183,40 +278,32 @@ class Pid1:
         for fd, _ in self._epoll.poll(self._wait_s()):
             callback = self._callbacks.get(fd)
             if callback is not None:  # else an earlier callback of this turn has unwatched it
-                self._call_for(fd, callback)
+                self.at = fd
+                callback()
+        self._see_to_signals()
         now = time.monotonic()
-        self._sweeping.look_again(now)
-        self._output.keep_time(now)
-        for key, epoch in self._timers.pop_due(now):
-            self._facts.append(TimerFired(key, epoch))
+        self.at = "sweeping"
+        self.sweeping.look_again(now)
+        if self.output is not None:
+            self.at = "output"
+            self.output.keep_time(now)
+        self.at = None
+        self.facts += [TimerFired(key, epoch) for key, epoch in self.timers.pop_due(now)]
         self._settle()
-        self._log.flush()
+        self.at = LOG
+        self.log.flush()
         self._watch_log()
-
-    def _call(self, callback: Callable[[], None]) -> bool:
-        """Run a part of the loop; a bug in it costs what it was about to do, never PID 1.
-
-        Returns whether it went well.
-        """
-        try:
-            callback()
-        except Exception as exc:
-            self._log.line("CRIT", f"a fault of initpy, going on: {exc!r}")
-            return False
-        return True
-
-    def _call_for(self, fd: int, callback: Callable[[], None]) -> None:
-        """The same for a ready file, which is not looked at again after a fault: epoll would
-        report it for ever. The signals are what PID 1 lives on, and are never given up."""
-        if not self._call(callback) and fd != self._signals.fd:
-            self._unwatch(fd)
+        self.at = None
+        if self.upgrade_answer is not None:
+            self._upgrade(self.upgrade_answer)
 
     def _wait_s(self) -> float:
         """Seconds until the first timer; -1: for ever."""
-        if self._facts or self._effects:
+        if self.facts or self.effects or self.at_once or self.taken or self.dead:
             return 0.0
-        due_at = self._timers.next_due_at()
-        for other in (self._sweeping.next_look_at(), self._output.next_due_at()):
+        due_at = self.timers.next_due_at()
+        for part in (self.sweeping.next_look_at, self.output and self.output.next_due_at):
+            other = part() if part else None
             if due_at is None or (other is not None and other < due_at):
                 due_at = other
         if due_at is None:
@@ -231,43 +318,62 @@ class Pid1:
         facts, so that a stop is not held up, and what it has made senseless is not done any more.
         """
         until = time.monotonic() + MAX_SETTLE_S
-        while (self._facts or self._effects) and self._exit_code is None:
-            if self._facts:
-                self._take(self._facts.pop(0))
+        while self.exit_code is None:
+            if self.at_once:
+                self._do_first(self.at_once)
+            elif self.facts:
+                self._take_first()
+            elif self.effects:
+                self._do_first(self.effects)
             else:
-                self._do(self._effects.pop(0))
+                return
             if time.monotonic() > until:
                 return
 
-    def _take(self, fact: Value) -> None:
-        """Have the core take a fact; one that it cannot take is dropped."""
-        try:
-            self._state, effects = step(self._state, fact, time.monotonic())
-        except Exception as exc:
-            self._log.line("CRIT", f"cannot take {type(fact).__name__}, going on: {exc!r}")
-            if isinstance(fact, PlanReady):  # without a plan there is nothing to go on with
-                reason = "the plan that the config helper sent makes no sense"
-                self._facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
-            return
-        for effect in effects:
-            if isinstance(effect, FORKING):
-                self._effects.append(effect)
-            else:
-                self._do(effect)
+    def _take_first(self) -> None:
+        """Have the core take the first fact."""
+        fact = self.at = self.facts[0]
+        state, effects = step(self.state, fact, time.monotonic())
+        self._note_step(state, effects)
+        self._clear(fact)
 
-    def _do(self, effect: Value) -> None:
-        try:
-            if not isinstance(effect, UNSEEN):
-                self._log.flush()  # why it is done stands before what comes of it
-            self._carry_out(effect)
-        except Exception as exc:
-            self._log.line("CRIT", f"cannot do {type(effect).__name__}, going on: {exc!r}")
+    def _note_step(self, state: Supervisor, effects: tuple[Value, ...]) -> None:
+        """The first fact is taken. Nothing in here can fail half-way."""
+        at_once = [effect for effect in effects if not isinstance(effect, FORKING)]
+        self.effects += [effect for effect in effects if isinstance(effect, FORKING)]
+        self.at_once += at_once
+        self.state = state
+        del self.facts[0]
+
+    def _do_first(self, effects: list[Value]) -> None:
+        """Carry out the first of these effects."""
+        effect = self.at = effects[0]
+        self._doing = effects
+        if not isinstance(effect, UNSEEN):
+            self.log.flush()  # why it is done stands before what comes of it
+        self._carry_out(effect)
+        self._note_done()
+        self._clear(effect)
+
+    def _note_done(self) -> None:
+        """What cannot be undone of the effect is done: whatever fails now, not once more."""
+        if self._doing is not None:
+            del self._doing[0]
+            self._doing = None
+
+    def _clear(self, suspect: Value) -> None:
+        """It has been seen to."""
+        if suspect in self.culprits:
+            self.culprits.remove(suspect)
+
+    def _tell(self, fact: Value) -> None:
+        self.facts.append(fact)
 
     def _watch(self, fd: int, callback: Callable[[], None]) -> None:
         self._epoll.register(fd, select.EPOLLIN)
         self._callbacks[fd] = callback
 
-    def _close(self, fd: int) -> None:
+    def close(self, fd: int) -> None:
         """Unwatch before closing: a forked child may share the open file, and epoll would go on
         reporting it under a number that means something else by then."""
         self._unwatch(fd)
@@ -279,155 +385,252 @@ class Pid1:
 
     def _watch_log(self) -> None:
         """Wake up when a full stderr has room again, and only then."""
-        if self._log.backlog == self._watches_log:
+        if self.log.backlog == self._watches_log:
             return
-        fd = self._log.fd
+        fd = self.log.fd
         try:
             if self._watches_log:
                 self._unwatch(fd)
             else:
                 self._epoll.register(fd, select.EPOLLOUT)
-                self._callbacks[fd] = self._log.flush
+                self._callbacks[fd] = self.log.flush
             self._watches_log = not self._watches_log
         except OSError:  # no memory for it: the next line tries again
             pass
 
+    # ------------------------------------------------------------ faults of our own
+
+    def _run_short(self, exc: MemoryError) -> None:
+        """To execute itself anew takes memory as well: wait, and go on where it was."""
+        self._shortages += 1
+        self._doing = None
+        if self._shortages > MAX_MEMORY_ERRORS:
+            self._repair(exc)
+        else:
+            time.sleep(MEMORY_PAUSE_S)
+
+    def _repair(self, exc: BaseException) -> None:
+        """A bug has shown itself: have it put right. It must not end the container."""
+        self._doing = None
+        now = time.monotonic()
+        self.faults = [*[earlier for earlier in self.faults if earlier > now - WITHIN_S], now]
+        if len(self.faults) > MAX_FAULTS:
+            self._give_up(f"{len(self.faults)} faults in {WITHIN_S:g} s, the last: {exc!r}")
+        try:
+            if why_not := self.image.why_not_again():
+                self._go_on(exc, why_not)
+            else:
+                from initpy import repair  # noqa: PLC0415 - seldom needed, and it is there
+
+                repair.repair(self, exc)
+        except BaseException as failed:
+            self._go_on(exc, repr(failed))
+
+    def _go_on(self, exc: BaseException, why_not: str) -> None:
+        """It cannot be put right: go on without what has failed."""
+        for queue in (self.at_once, self.facts, self.effects, self.dead):
+            if queue and queue[0] is self.at:
+                del queue[0]
+                break
+        try:
+            if isinstance(self.at, int) and self.at != self.signals.fd:
+                self._unwatch(self.at)
+            text = f"a bug in initpy: {exc!r}; cannot execute itself anew, goes on: {why_not}"
+            self.log.line(CRITICAL, text)
+        except BaseException:  # the log is what fails
+            self.log.give_up()
+
+    def _ask_new_program(self) -> None:
+        """Have a helper ask the program that lies at our path now."""
+        if self.new_program is not None:
+            return  # it is being asked
+
+        def ask(fd: int) -> int:
+            from initpy import upgrade  # noqa: PLC0415 - in the helper only
+
+            return upgrade.ask(self, fd)
+
+        try:
+            self.new_program = open_program(self.image.path)
+            self._fork_helper("upgrade", ask, Upgrade())
+        except OSError as exc:
+            self.upgrade_answer = exc.strerror
+
+    def _upgrade(self, why_not: str) -> None:
+        """It has answered. Where it can take over it does, and otherwise all runs on."""
+        program, self.new_program, self.upgrade_answer = self.new_program, None, None
+        if not why_not and program is None:
+            why_not = "a self-repair has come between, ask again"
+        if not why_not and program is not None:
+            try:
+                from initpy import repair  # noqa: PLC0415 - the helper has just imported the same
+
+                repair.hand_over(self, time.monotonic(), "another", program)
+            except Exception as exc:
+                why_not = str(exc)
+        text = f"not upgraded, everything runs on as it is: {self.image.path}: {why_not}"
+        self.log.line(WARN, text)
+        if program is not None:
+            posix.close(program)
+
     # ------------------------------------------------------------ facts
 
     def _take_signals(self) -> None:
-        for signum in self._signals.take():
-            if signum == SIGCHLD:
+        self.signals.take(self.taken)
+        self._see_to_signals()
+
+    def _see_to_signals(self) -> None:
+        self._bury_dead()
+        while self.taken:
+            if self.taken[0] == SIGCHLD:
                 self._reap()
+                del self.taken[0]
             else:
-                self._facts.append(SignalReceived(signum))
+                self.facts.append(SignalReceived(self.taken.pop(0)))
 
     def _reap(self) -> None:
         """Bury the dead, as many as one turn allows; if more are left, come back at once."""
-        known = self._keys.keys() | self._helpers.keys() | self._commands.keys()
-        reaped = reap(None if self._sweeping.is_busy else known)
-        for dead in reaped.ours:
-            try:
-                self._bury(dead)
-            except Exception as exc:  # the others that have died are to be buried all the same
-                self._log.line("CRIT", f"cannot bury {dead.pid}, going on: {exc!r}")
+        known = {*self.keys, *self.helpers.by_pid, *self.commands}
+        reaped = reap(None if self.sweeping.is_busy else known, self.dead)
+        self._bury_dead()
         if reaped.has_more:
             self._come_back_to_reap()
-        elif self._rest_signal and not reaped.has_children:
-            self._facts.append(ChildrenGone())
+        elif self.rest_signal and not reaped.has_children:
+            self.facts.append(ChildrenGone())
 
     def _come_back_to_reap(self) -> None:
         posix.kill(posix.getpid(), SIGCHLD)
 
+    def _bury_dead(self) -> None:
+        while self.dead:
+            dead = self.at = self.dead[0]
+            self._bury(dead)
+            del self.dead[0]
+            self._clear(dead)
+
     def _bury(self, dead: Dead) -> None:
         """One child has been reaped: a program's, a helper, or an orphan that nobody waits for."""
         pid, status = dead.pid, exit_status(dead.wait_status)
-        if pid in self._keys:
+        if pid in self.keys:
             self._bury_program(pid, status, dead.peak_kib)
-        elif pid in self._helpers:
-            helper = self._helpers.pop(pid)
-            self._hear(helper)
-            self._hang_up(helper)
-            helper.on_end(status)
+        elif pid in self.helpers.by_pid:
+            self.helpers.bury(pid, status)
         else:
-            if pid in self._commands:
+            if pid in self.commands:
                 self._bury_stop_command(pid, status)
-            self._sweeping.bury(pid)
+            self.sweeping.bury(pid)
 
     def _bury_program(self, pid: int, status: ExitStatus, peak_kib: int) -> None:
-        if pid in self._reasons:
+        if pid in self.reasons:
             self._read_reason(pid)
-        key = self._keys.pop(pid)
-        self._output.ended(key)
-        oom_kills = self._oom_kills.new() if status.signal == SIGKILL else 0
+        oom_kills = self.oom_kills.new() if status.signal == SIGKILL else 0
         draw = int.from_bytes(posix.urandom(4), "big") / 2**32
-        self._facts.append(Exited(key, pid, status, peak_kib, oom_kills, draw))
+        if self.output is not None:
+            self.output.ended(self.keys[pid])
+        self.facts.append(Exited(self.keys[pid], pid, status, peak_kib, oom_kills, draw))
+        del self.keys[pid]
 
     def _read_reason(self, pid: int) -> None:
         """The child has executed the program, or says why not."""
-        fd = self._reasons.pop(pid)
-        key = self._keys[pid]
+        fd = self.reasons[pid]
+        key = self.keys[pid]
         try:
             reason = posix.read(fd, READ_BYTES).decode(errors="replace")
         except OSError:  # how it ends will have to tell
             reason = ""
-        self._close(fd)
-        self._facts.append(ExecFailed(key, pid, reason) if reason else Executed(key, pid))
+        self.facts.append(ExecFailed(key, pid, reason) if reason else Executed(key, pid))
+        del self.reasons[pid]
+        self.close(fd)
 
     # ------------------------------------------------------------ helpers
 
+    def _fork_helper(self, name: str, body: Callable[[int], int], task: Value) -> None:
+        self.helpers.fork(name, body, task)
+
+    def _take_value(self, helper: Helper, value: Any) -> None:
+        """A helper has found something out."""
+        match helper.task:
+            case ReadPlan():
+                if isinstance(value, Plan) and not helper.answered:
+                    self._take_plan(value)
+            case FindCatchers(send=send):
+                if isinstance(value, tuple) and not helper.answered:
+                    self.facts.append(CatchersFound(send, value))
+            case RecordTree(key=key, pid=pid):
+                self.sweeping.take_tree(key, pid, value)
+            case Look(number=number):
+                self.sweeping.take_answer(number, value)
+            case RelayOutput():
+                if self.output is not None:
+                    self.output.take_report(value)
+            case Upgrade():
+                if not helper.answered:
+                    self.upgrade_answer = value
+
+    def _take_end(self, helper: Helper, status: ExitStatus) -> None:
+        """A helper has ended, perhaps without a word."""
+        match helper.task:
+            case ReadPlan():
+                if not helper.answered:
+                    self.facts.append(_why_no_plan(status))
+            case FindCatchers(send=send):
+                if not helper.answered:
+                    self.facts.append(CatchersFound(send, ()))
+            case RecordTree(key=key, pid=pid):
+                self.facts.append(TreeRecorded(key, pid))
+            case Look(number=number):
+                self.sweeping.end_look(number)
+            case RelayOutput():
+                if self.output is not None:
+                    self.output.bury(helper.pid, status)
+            case EndRest():
+                self.sweeps += 1
+                again = self.rest_signal == SIGKILL and self.sweeps < MAX_SWEEPS
+                if again and has_children():  # born while the sweep was looking
+                    self._sweep()
+            case Upgrade():
+                if not helper.answered:
+                    self.upgrade_answer = f"the helper that asked it died ({ended(status)})"
+
+    def _take_plan(self, plan: Plan) -> None:
+        self.oom_kills.close()
+        self.oom_file = plan.oom_file
+        self.oom_kills = OomKills(self.oom_file)
+        if any(spec.stdout is not None or spec.stderr is not None for spec in plan.processes):
+            try:
+                self.begin_output()
+            except ImportError as exc:
+                reason = f"cannot capture output: the files of initpy are gone: {exc}"
+                self.facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
+                return
+        if self.output is not None:
+            self.output.set_plan(plan.processes, plan.prefix_width)
+        self.log.set_form(plan.log_format, plan.prefix_width)
+        self.facts.append(PlanReady(plan))
+
+    def begin_output(self) -> LoggingOut:
+        """Be ready to capture output: where nobody wants that, nothing of it is even loaded.
+
+        Raises:
+            ImportError: it cannot be.
+        """
+        from initpy.logging_out import LoggingOut  # noqa: PLC0415
+
+        if self.output is None:
+            self.output = LoggingOut(
+                lambda body: self.helpers.fork("logs", body, RelayOutput()),
+                self._run_relay,
+                self.log.line,
+                self._end,
+            )
+        return self.output
+
     def _start_config_helper(self) -> None:
         try:
-            self._fork_helper("config", self._read_config, *self._plan_takers())
+            self._fork_helper("config", self._read_config, ReadPlan())
         except OSError as exc:
             reason = f"cannot fork the helper that reads the configuration: {exc.strerror}"
-            self._facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
-
-    def _plan_takers(self) -> tuple[Callable[[object], None], Callable[[ExitStatus], None]]:
-        """What to do with the values that a config helper sends, and with its end."""
-        plans: list[Plan] = []
-
-        def on_value(value: object) -> None:
-            if isinstance(value, Plan) and not plans:
-                plans.append(value)
-                self._oom_kills.close()
-                self._oom_kills = OomKills(value.oom_file)
-                self._output.set_plan(value.processes)
-                self._log.is_json = value.log_format == "json"
-                self._facts.append(PlanReady(value))
-
-        def on_end(status: ExitStatus) -> None:
-            if plans:
-                return
-            if status.code == CONFIG_REFUSED:
-                refused = PlanRefused(CONFIG_REFUSED, "the configuration cannot be used, see above")
-            else:
-                reason = f"the helper that reads the configuration died ({ended(status)})"
-                refused = PlanRefused(CONFIG_HELPER_DIED, reason)
-            self._facts.append(refused)
-
-        return on_value, on_end
-
-    def _fork_helper(
-        self,
-        name: str,
-        body: Callable[[int], int],
-        on_value: Callable[[object], None],
-        on_end: Callable[[ExitStatus], None],
-    ) -> None:
-        pid, fd = fork_helper(body, self._signals.inherited)
-        self._adopt_helper(pid, fd, name, on_value, on_end)
-
-    def _adopt_helper(
-        self,
-        pid: int,
-        fd: int,
-        name: str,
-        on_value: Callable[[object], None],
-        on_end: Callable[[ExitStatus], None],
-    ) -> None:
-        helper = self._helpers[pid] = _Helper(name, fd, on_value, on_end)
-        self._watch(fd, lambda: self._hear(helper))
-
-    def _hear(self, helper: _Helper) -> None:
-        """Take what a helper has sent; its pipe is closed at its end, or at the first nonsense."""
-        while helper.fd != CLOSED:
-            try:
-                raw = posix.read(helper.fd, READ_BYTES)
-            except BlockingIOError:
-                return
-            try:
-                for value in helper.frames.feed(raw):
-                    helper.on_value(value)
-            except WireError as exc:
-                self._log.line(WARN, f"the {helper.name} helper sends nonsense: {exc}")
-                raw = b""
-            if not raw:
-                self._hang_up(helper)
-
-    def _hang_up(self, helper: _Helper) -> None:
-        if helper.fd != CLOSED:
-            self._close(helper.fd)
-            helper.fd = CLOSED  # the number will soon be another file's
+            self.facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
 
     def _find_catchers(self, effect: FindCatchers) -> None:
         def look(fd: int) -> int:
@@ -441,21 +644,11 @@ class Pid1:
                 answer = answer[posix.write(fd, answer) :]
             return 0
 
-        answers: list[tuple[tuple[str, int], ...]] = []
-
-        def on_value(value: object) -> None:
-            if isinstance(value, tuple):
-                answers.append(value)
-
-        def on_end(_: ExitStatus) -> None:
-            found = answers[0] if answers else ()
-            self._facts.append(CatchersFound(effect.send, found))
-
         try:
-            self._fork_helper("signal", look, on_value, on_end)
+            self._fork_helper("signal", look, effect)
         except OSError as exc:
-            self._log.line(WARN, f"cannot forward signal {effect.send}: fork: {exc.strerror}")
-            self._facts.append(CatchersFound(effect.send, ()))
+            self.log.line(WARN, f"cannot forward signal {effect.send}: fork: {exc.strerror}")
+            self.facts.append(CatchersFound(effect.send, ()))
 
     # ------------------------------------------------------------ effects
 
@@ -468,121 +661,157 @@ class Pid1:
             case KillGroup(key=key, group=group, signum=signum):
                 self._kill_group(key, group, signum)
             case EndSurvivors(key=key, group=group, signum=signum):
-                self._sweeping.end(key, group, signum)
+                self.sweeping.end(key, group, signum)
             case RecordTree(key=key, pid=pid):
-                self._sweeping.record_tree(key, pid)
+                self.sweeping.record_tree(key, pid)
             case RunStopCommand(key=key, pid=pid):
                 self._run_stop_command(key, pid)
             case SetTimer(key=key, due_at=due_at, epoch=epoch):
-                self._timers.set(key, due_at, epoch)
+                self.timers.set(key, due_at, epoch)
             case ReadPlan():
                 self._start_config_helper()
+            case Upgrade():
+                self._ask_new_program()
             case FindCatchers():
                 self._find_catchers(effect)
             case ReopenLogs():
-                self._output.reopen()
+                if self.output is not None:
+                    self.output.reopen()
             case KillRest(signum=signum):
                 self._kill_rest(signum)
             case Log(level=level, text=text):
-                self._log.queue(level, text)
+                self.log.queue(level, text)
             case Refuse(order=order, fault=fault):
-                self._log.line(WARN, f"cannot carry out {order}: {fault}")
+                self.log.line(WARN, f"cannot carry out {order}: {fault}")
             case Exit(code=code, last_words=last_words):
                 if last_words:
                     syscalls.leave_last_words(TERMINATION_LOG, last_words)
-                self._output.drain(self._state.end_at, lambda: self._end(code))
+                self.ending_code = code
+                if self.output is None:
+                    self._end()
+                else:
+                    self.output.drain(self.state.end_at)
             case Notice():
                 pass  # nobody watches yet
             case _:
                 raise TypeError(f"no such effect: {effect!r}")
 
-    def _end(self, code: int) -> None:
-        self._exit_code = code
+    def _end(self) -> None:
+        """All that was to be done is done."""
+        self.exit_code = self.ending_code
+
+    def _output_fds(self, spec: ProcessSpec) -> tuple[int, int]:
+        """What an instance's stdout and stderr are to be.
+
+        Raises:
+            SpawnError: there are no descriptors for its pipes.
+        """
+        if self.output is None:
+            return (1, 1 if spec.redirect_stderr else 2)
+        return self.output.fds_for(spec)
 
     def _spawn(self, key: str) -> None:
-        process = self._state.processes[key]
+        process = self.state.processes[key]
         spec = process.spec
         if process.state != State.STARTING:  # a stop has overtaken it
-            self._facts.append(SpawnFailed(key, "it was stopped before it was spawned"))
+            self.facts.append(SpawnFailed(key, "it was stopped before it was spawned"))
             return
         if spec.unspawnable:
-            self._facts.append(SpawnFailed(key, spec.unspawnable))
+            self.facts.append(SpawnFailed(key, spec.unspawnable))
             return
+        mark = self.sweeping.next_mark(key)
+
+        def record(pid: int, fd: int) -> None:
+            self.keys[pid] = key
+            self.reasons[pid] = fd
+            self.facts.append(Spawned(key, pid))
+            self._note_done()
+
         try:
-            mark = self._sweeping.next_mark(key)
-            fds = self._output.fds_for(spec)
-            given = (self._environment, self._stdin_fd, self._signals.inherited)
-            pid, fd = spawn(spec, *given, mark, fds)
+            fds = self._output_fds(spec)
+            given = (self.environment, self._stdin_fd, self.signals.inherited)
+            pid, fd = spawn(spec, *given, mark, record, fds)
         except SpawnError as exc:
-            self._facts.append(SpawnFailed(key, str(exc)))
+            self.facts.append(SpawnFailed(key, str(exc)))
             return
-        self._keys[pid] = key
-        self._reasons[pid] = fd
-        self._sweeping.forget(key)
-        self._output.started(key, pid)
-        self._facts.append(Spawned(key, pid))
+        self.sweeping.forget(key)
+        if self.output is not None:
+            self.output.started(key, pid)
+        self.watch_reason(pid, fd)
+
+    def watch_reason(self, pid: int, fd: int) -> None:
         try:
             self._watch(fd, lambda: self._read_reason(pid))
         except OSError as exc:  # no memory: take it that exec works, or hear the reason at its end
-            self._log.line(WARN, f"cannot watch '{spec.name}' on its way to exec: {exc.strerror}")
-            self._facts.append(Executed(key, pid))
+            key = self.keys[pid]
+            self.log.line(WARN, f"cannot watch '{key}' on its way to exec: {exc.strerror}")
+            self.facts.append(Executed(key, pid))
 
     def _kill(self, key: str, pid: int, signum: int) -> None:
-        if self._keys.get(pid) != key:
+        if self.keys.get(pid) != key:
             return  # it has been reaped, and its number may be somebody else's
         failed = syscalls.kill(pid, signum)
+        self._note_done()
         if failed not in (0, errno.ESRCH):
-            self._facts.append(KillFailed(key, pid, failed))
+            self.facts.append(KillFailed(key, pid, failed))
 
     def _kill_group(self, key: str, group: int, signum: int) -> None:
-        if self._keys.get(group) != key:
+        if self.keys.get(group) != key:
             return  # as above
         failed = syscalls.kill_group(group, signum)
+        if failed != errno.ESRCH:
+            self._note_done()
         if failed == errno.ESRCH:
             self._kill(key, group, signum)  # the child has yet to become a group of its own
         elif failed:
-            self._facts.append(KillFailed(key, group, failed))
+            self.facts.append(KillFailed(key, group, failed))
 
     def _run_stop_command(self, key: str, main_pid: int) -> None:
         """The stop command, as if it were the program; how it ends is told if it has failed."""
-        if self._keys.get(main_pid) != key:
+        if self.keys.get(main_pid) != key:
             return
-        spec = self._state.processes[key].spec
+        spec = self.state.processes[key].spec
+        mark = self.sweeping.mark_of(key)
+
+        def record(pid: int, fd: int) -> None:
+            self.commands[pid] = StopCommand(key, main_pid, fd)
+            self._note_done()
+
         try:
-            mark = self._sweeping.mark_of(key)
-            fds = self._output.fds_for(spec)
-            given = (self._environment, self._stdin_fd, self._signals.inherited)
-            pid, fd = spawn_stop_command(spec, *given, mark, main_pid, fds)
+            fds = self._output_fds(spec)
+            given = (self.environment, self._stdin_fd, self.signals.inherited)
+            spawn_stop_command(spec, *given, mark, main_pid, record, fds)
         except SpawnError as exc:
-            self._facts.append(StopCommandFailed(key, main_pid, str(exc)))
-            return
-        self._commands[pid] = _StopCommand(key, main_pid, fd)
+            self.facts.append(StopCommandFailed(key, main_pid, str(exc)))
 
     def _bury_stop_command(self, pid: int, status: ExitStatus) -> None:
-        command = self._commands.pop(pid)
+        command = self.commands[pid]
         try:
             reason = posix.read(command.reason_fd, READ_BYTES).decode(errors="replace")
         except OSError:  # how it ended has to tell
             reason = ""
-        posix.close(command.reason_fd)
         if status.code != 0:
             reason = reason or ended(status)
-            self._facts.append(StopCommandFailed(command.key, command.main_pid, reason))
+            self.facts.append(StopCommandFailed(command.key, command.main_pid, reason))
+        del self.commands[pid]
+        posix.close(command.reason_fd)
 
     def _kill_rest(self, signum: int) -> None:
-        self._rest_signal = signum
-        self._sweeps = 0
-        self._output.stay_away()
+        self.rest_signal = signum
+        self.sweeps = 0
+        if self.output is not None:
+            self.output.stay_away()
         if self._is_first:
             syscalls.kill_everyone(signum)
             syscalls.kill_everyone(SIGCONT)
+            self._note_done()
         elif has_children():
             self._sweep()
         self._reap()
 
     def _sweep(self) -> None:
         """As a subreaper: have a helper signal all our descendants, KILL until none is left."""
-        signum = self._rest_signal
+        signum = self.rest_signal
         parent = posix.getpid()
 
         def kill_descendants(_fd: int) -> int:
@@ -594,22 +823,26 @@ class Pid1:
                     syscalls.kill(pid, SIGCONT)
             return 0
 
-        def on_end(_: ExitStatus) -> None:
-            self._sweeps += 1
-            again = self._rest_signal == SIGKILL and self._sweeps < MAX_SWEEPS
-            if again and has_children():  # born while the sweep was looking
-                self._sweep()
-
         try:
-            self._fork_helper("sweep", kill_descendants, lambda _: None, on_end)
+            self._fork_helper("sweep", kill_descendants, EndRest())
         except OSError as exc:
-            self._log.line(WARN, f"cannot look for what is left: fork: {exc.strerror}")
+            self.log.line(WARN, f"cannot look for what is left: fork: {exc.strerror}")
 
     def _become_subreaper(self) -> None:
         why_not = syscalls.become_subreaper()
         own = posix.getpid()
         if why_not:
             text = f"not PID 1 but {own}, and no subreaper: {why_not}; orphans will not be reaped"
-            self._log.line(WARN, text)
+            self.log.line(WARN, text)
         else:
-            self._log.line(INFO, f"not PID 1 but {own}: acting as a subreaper")
+            self.log.line(INFO, f"not PID 1 but {own}: acting as a subreaper")
+
+
+def _why_no_plan(status: ExitStatus) -> PlanRefused:
+    if status.code == CONFIG_REFUSED:
+        return PlanRefused(CONFIG_REFUSED, "the configuration cannot be used, see above")
+    reason = f"the helper that reads the configuration died ({ended(status)})"
+    return PlanRefused(CONFIG_HELPER_DIED, reason)
+
+
+"""What a state consists of."""

@@ -18,6 +18,10 @@ NEVER, UNEXPECTED, ALWAYS = 0, 1, 2
 # What PID 1 does when it gets a signal (`[init.signals]`).
 SHUTDOWN, RELOAD, FORWARD, IGNORE = "shutdown", "reload", "forward", "ignore"
 REOPEN = "reopen"
+UPGRADE = "upgrade"
+UPGRADE_SIGNAL = 59
+"""What does that if nothing else is said. By number, for glibc and musl count the real-time signals
+from different ones; it is glibc's RTMIN+25, with which systemd, too, is executed anew."""
 
 
 class Backoff(Value):
@@ -113,7 +117,7 @@ class SignalRule(Value):
 
     signum: int
     action: str
-    """SHUTDOWN, RELOAD, REOPEN, FORWARD or IGNORE."""
+    """SHUTDOWN, RELOAD, REOPEN, UPGRADE, FORWARD or IGNORE."""
     keys: tuple[str, ...] = ()
     """FORWARD: to these processes; empty: to every process that catches `send`."""
     send: int = 0
@@ -134,4 +138,6 @@ class Plan(Value):
     oom_file: bytes = b""
     """The file in which the kernel counts the memory cgroup's OOM kills; empty: there is none."""
     log_format: str = "text"
-    """PID 1's own lines: "text" or "json"."""
+    """PID 1's own lines: "text", "prefix" or "json"."""
+    prefix_width: int = 0
+    """How wide the names before the lines of programs are."""

@@ -16,7 +16,8 @@ import posix
 import time
 
 from initpy.core.door import SIGKILL
-from initpy.core.messages import SurvivorsFound, SurvivorsGone, TreeRecorded
+from initpy.core.messages import RecordTree, SurvivorsFound, SurvivorsGone, TreeRecorded
+from initpy.core.values import Value
 from initpy.linux import syscalls
 from initpy.linux.children import OwnChildren
 from initpy.wire import frame
@@ -24,21 +25,11 @@ from initpy.wire import frame
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
-    from typing import Any, Protocol
 
-    from initpy.core.states import ExitStatus
-    from initpy.core.values import Value
     from initpy.linux import sweep
     from initpy.linux.sweep import Found, Tree
 
-    class ForkHelper(Protocol):
-        def __call__(
-            self,
-            name: str,
-            body: Callable[[int], int],
-            on_value: Callable[[Any], None],
-            on_end: Callable[[ExitStatus], None],
-        ) -> None: ...
+    ForkHelper = Callable[[str, Callable[[int], int], Value], None]
 
 
 FIRST_LOOK_S, LAST_LOOK_S = 0.05, 3.0
@@ -57,8 +48,16 @@ MAX_SPAWNS = 2**SPAWN_BITS - 2
 """After which the spawns of a process are counted anew."""
 
 
-class _Case:
+class Look(Value):
+    """The task of a helper that looks into cases."""
+
+    number: int
+
+
+class Case:
     """A dead instance whose survivors are being ended."""
+
+    KEPT = ("group", "key", "known", "look_at", "signalled", "signum", "told", "waited_s")
 
     def __init__(self, key: str, group: int, signum: int) -> None:
         self.key = key
@@ -77,6 +76,18 @@ class _Case:
 class Sweeping:
     """The cases, and the one helper that looks into them."""
 
+    KEPT = (
+        "_buried",
+        "_cases",
+        "_first_mark",
+        "_look_number",
+        "_look_until",
+        "_looking",
+        "_marks_of",
+        "_to_look",
+        "_trees",
+    )
+
     def __init__(
         self,
         fork_helper: ForkHelper,
@@ -84,14 +95,15 @@ class Sweeping:
         is_leader_of: Callable[[int], str | None],
         known_children: Callable[[], Collection[int]],
     ) -> None:
-        """`tell` takes facts; `is_leader_of` says whose living instance a pid is; `known_children`
+        """`fork_helper` takes a helper's name, what it is to run, and its task; `tell` takes facts;
+        `is_leader_of` says whose living instance a pid is; `known_children`
         are the living programs, and the helpers."""
         self._fork_helper = fork_helper
         self._tell = tell
         self._is_leader_of = is_leader_of
         self._known_children = known_children
         self._children = OwnChildren()
-        self._cases: dict[str, _Case] = {}
+        self._cases: dict[str, Case] = {}
         self._to_look: dict[str, None] = {}
         """Keys of the cases that the next look is for."""
         self._looking: dict[str, None] = {}
@@ -128,7 +140,7 @@ class Sweeping:
         case = self._cases.get(key)
         if case is None or (case.group, case.signum) != (group, signum):
             told = case.told if case is not None and case.group == group else set()
-            case = self._cases[key] = _Case(key, group, signum)
+            case = self._cases[key] = Case(key, group, signum)
             case.told = told
         if signum == SIGKILL and self._has_group(case):
             syscalls.kill_group(group, signum)  # they have been named, and had their time
@@ -148,13 +160,14 @@ class Sweeping:
             _write(fd, sweep.record_tree(pid))
             return 0
 
-        def on_value(tree: Tree) -> None:
-            self._trees[key] = (pid, tree)
-
         try:
-            self._fork_helper("sweep", look, on_value, lambda _: self._tell(TreeRecorded(key, pid)))
+            self._fork_helper("sweep", look, RecordTree(key, pid))
         except OSError:  # then its other marks have to do
             self._tell(TreeRecorded(key, pid))
+
+    def take_tree(self, key: str, pid: int, tree: Tree) -> None:
+        """What the helper has found, before its end."""
+        self._trees[key] = (pid, tree)
 
     # ------------------------------------------------------------ facts
 
@@ -190,31 +203,47 @@ class Sweeping:
     def _look_times(self) -> Iterator[float]:
         return (case.look_at for case in self._cases.values() if case.look_at is not None)
 
+    def cases(self) -> dict[str, int]:
+        """Whose survivors are being ended: key and group."""
+        return {key: case.group for key, case in self._cases.items()}
+
+    def heal(self, live: Collection[str]) -> None:
+        """After a fault, half-way through something: forget the cases of what lives again, and see
+        that each other one is looked into once more."""
+        now = time.monotonic()
+        for key, case in list(self._cases.items()):
+            if key in live:
+                del self._cases[key]
+            elif case.look_at is None:
+                case.look_at = now + FIRST_LOOK_S
+        for key in [key for key in self._looking if key not in self._cases]:
+            del self._looking[key]
+
     # ------------------------------------------------------------ looking
 
-    def _has_group(self, case: _Case) -> bool:
+    def _has_group(self, case: Case) -> bool:
         """Whether the instance's number is still its own, and no other program's."""
         return self._is_leader_of(case.group) is None
 
-    def _may_be_left(self, case: _Case) -> bool:
+    def _may_be_left(self, case: Case) -> bool:
         """False only where nothing can be left."""
         if self._has_group(case) and syscalls.kill_group(case.group, 0) != errno.ESRCH:
             return True
         return self._children.are_more_than(len(self._known_children()))
 
-    def _look_if_needed(self, case: _Case) -> None:
+    def _look_if_needed(self, case: Case) -> None:
         if self._may_be_left(case):
             self._look(case)
         else:
             self._close(case)
 
-    def _look(self, case: _Case) -> None:
+    def _look(self, case: Case) -> None:
         if not self._children.can_be_looked_into:
             self._end_group(case)
             return
         self._to_look[case.key] = None
         if self._looking and time.monotonic() > self._look_until:
-            self._end_look(self._look_number)  # that helper hangs
+            self.end_look(self._look_number)  # that helper hangs
         elif not self._looking:
             self._start_look()
 
@@ -239,16 +268,11 @@ class Sweeping:
         self._look_until = time.monotonic() + MAX_LOOK_S
         number = self._look_number
         try:
-            self._fork_helper(
-                "sweep",
-                look,
-                lambda answer: self._take_answer(number, answer),
-                lambda _: self._end_look(number),
-            )
+            self._fork_helper("sweep", look, Look(number))
         except OSError:
-            self._end_look(number)
+            self.end_look(number)
 
-    def _marks(self, case: _Case) -> sweep.Case:
+    def _marks(self, case: Case) -> sweep.Case:
         # An instance that is spawned while the helper looks has a mark beyond these.
         recorded, tree = self._trees.get(case.key, (0, ()))
         group = case.group if self._has_group(case) else 0
@@ -256,14 +280,15 @@ class Sweeping:
         signalled = tuple(case.signalled)
         return case.key, self._marks_of[case.key], group, case.signum, signalled, tree
 
-    def _take_answer(self, number: int, answer: tuple[tuple[str, Found], ...]) -> None:
+    def take_answer(self, number: int, answer: tuple[tuple[str, Found], ...]) -> None:
+        """What a look has found."""
         for key, found in answer if number == self._look_number else ():
             case = self._cases.get(key)
             if case is not None and key in self._looking:
                 del self._looking[key]
                 self._take_found(case, found)
 
-    def _take_found(self, case: _Case, found: Found) -> None:
+    def _take_found(self, case: Case, found: Found) -> None:
         case.signalled |= {pid for pid, _ in found}
         case.known = {pid for pid, _ in found} - self._buried
         new = tuple([(pid, name) for pid, name in found if pid not in case.told])
@@ -279,7 +304,7 @@ class Sweeping:
         else:
             self._look_later(case)
 
-    def _end_look(self, number: int) -> None:
+    def end_look(self, number: int) -> None:
         """The helper has ended, perhaps without an answer; or it has had its time."""
         if number != self._look_number:
             return
@@ -290,18 +315,18 @@ class Sweeping:
         if self._to_look:
             self._start_look()
 
-    def _end_group(self, case: _Case) -> None:
+    def _end_group(self, case: Case) -> None:
         """Nobody can look: the process group has to do."""
         if self._has_group(case):
             syscalls.kill_group(case.group, case.signum)
         self._look_later(case)
 
-    def _look_later(self, case: _Case) -> None:
+    def _look_later(self, case: Case) -> None:
         if case.waited_s < LAST_LOOK_S:
             case.waited_s *= 2
             case.look_at = time.monotonic() + case.waited_s
 
-    def _close(self, case: _Case) -> None:
+    def _close(self, case: Case) -> None:
         """Nothing is left."""
         del self._cases[case.key]
         self._trees.pop(case.key, None)

@@ -74,25 +74,34 @@ class Frames:
     MAX_FRAME_BYTES is refused before its bytes are kept.
     """
 
-    def __init__(self) -> None:
-        self._held = bytearray()
+    KEPT = ("held",)
 
-    def feed(self, raw: bytes) -> list[object]:
-        """The values that are complete with `raw`.
+    def __init__(self) -> None:
+        self.held = bytearray()
+        """The beginning of a frame whose rest has yet to come."""
+
+    def feed(self, raw: bytes, values: list[object] | None = None) -> list[object]:
+        """The values that are complete with `raw`, added to `values`.
 
         Raises:
             WireError: the sender does not speak this codec; nothing more can be made of it.
         """
-        self._held += raw
-        values: list[object] = []
-        while len(self._held) >= 4:
-            size = int.from_bytes(self._held[:4], "big")
+        self.held += raw
+        whole = []
+        begin = 0
+        while len(self.held) >= begin + 4:
+            size = int.from_bytes(self.held[begin : begin + 4], "big")
             if size > MAX_FRAME_BYTES:
                 raise WireError(f"a frame of {size} bytes is too long")
-            if len(self._held) < 4 + size:
+            end = begin + 4 + size
+            if len(self.held) < end:
                 break
-            values.append(decode(bytes(memoryview(self._held)[4 : 4 + size])))
-            del self._held[: 4 + size]
+            whole.append(decode(bytes(memoryview(self.held)[begin + 4 : end])))
+            begin = end
+        if values is None:
+            values = []
+        values += whole
+        del self.held[:begin]  # last: what goes wrong before costs no bytes
         return values
 
 
@@ -203,7 +212,7 @@ def _scalar(tag: bytes, run: bytes) -> object:
         if tag == b"i":
             return int(run)
         if tag == b"f":
-            return float(run)
+            return float(run.decode())
         if tag == b"s":
             return run.decode("utf-8", "surrogateescape")
     except ValueError:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
-from tests.support import Init, skip_or_fail
+from tests.support import REPO, Init, skip_or_fail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 # The same examples every time, and no deadline that a slow machine could miss.
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
@@ -33,6 +35,32 @@ def _why_no_namespace() -> str:
 def why_no_namespace() -> str:
     """Why tests in a PID namespace cannot run; empty: they can."""
     return _why_no_namespace()
+
+
+BUILD_BINARY = REPO / "docker" / "binary" / "build"
+
+
+def build_binary(output: Path, build: Path = BUILD_BINARY) -> Path:
+    """Build the static executable, as the Dockerfile does."""
+    ran = subprocess.run([build, output], capture_output=True, text=True, check=False, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    return output
+
+
+@pytest.fixture(scope="session")
+def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The static executable, built once for all workers; or INITPY_TEST_BINARY, if that is set."""
+    if given := os.environ.get("INITPY_TEST_BINARY"):
+        return Path(given)
+    if shutil.which("gcc") is None or not any(Path("/usr/lib").glob("*/libpython3.11.a")):
+        skip_or_fail("namespace", "gcc or libpython3.11-dev is not installed")
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    built = shared / "initpy"
+    with (shared / "binary.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return built if built.exists() else build_binary(built)
 
 
 @pytest.fixture

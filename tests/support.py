@@ -21,7 +21,7 @@ T = TypeVar("T")
 REPO = Path(__file__).resolve().parent.parent
 PROBE = Path(__file__).resolve().parent / "probe.py"
 REQUIRED = os.environ.get("INITPY_TESTS_REQUIRE", "").split()
-"""Kinds of tests that must not be skipped: "namespace", "docker", "compat"."""
+"""Kinds of tests that must not be skipped: "namespace", "docker", "compat", "dropin"."""
 
 
 def wait_for(fact: Callable[[], T], *, within_s: float = 15.0, about: str = "") -> T:
@@ -66,15 +66,21 @@ class Init:
         wrapper: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
         python: Sequence[str] = (sys.executable,),
+        script: Sequence[str] = (),
+        binary: Path | None = None,
     ) -> None:
+        """`script` is what Python runs in place of the package; `binary` the static executable, in
+        the place of both."""
         unshare = ["unshare", "-pf", "--mount-proc", "--kill-child"] if as_pid1 else []
-        self._python = python[0]
+        self.is_binary = binary is not None
+        self._executable = str(binary or python[0])
         self.config = config
         self.stdout = folder / "stdout"
         self.stderr = folder / "stderr"
         lean = f"import sys; sys.path.append({str(REPO)!r}); from initpy.cli import main; main()"
-        initpy = ["-c", lean] if "-S" in python else ["-m", "initpy"]
-        command = [*wrapper, *unshare, *python, *initpy, "-c", str(config)]
+        initpy = [*script] or (["-c", lean] if "-S" in python else ["-m", "initpy"])
+        program = [str(binary)] if binary else [*python, *initpy]
+        command = [*wrapper, *unshare, *program, "-c", str(config)]
         with self.stdout.open("wb") as out, self.stderr.open("wb") as err:
             self._outer = subprocess.Popen(
                 command,
@@ -98,7 +104,7 @@ class Init:
         """Down the only children, through wrappers and unshare, to the first initpy."""
         pid = self._outer.pid
         while pid:
-            if b"initpy" in _cmdline(pid) and _cmdline(pid).startswith(self._python.encode()):
+            if b"initpy" in _cmdline(pid) and _cmdline(pid).startswith(self._executable.encode()):
                 return pid
             pid = next(iter(children(pid)), 0)
         return 0
@@ -199,6 +205,17 @@ def wait_for_descendants(pid: int, count: int) -> list[int]:
     """Its descendants, in the order of their birth, as soon as there are so many."""
     wait_for(lambda: len(descendants(pid)) >= count, about=f"{count} descendants of {pid}")
     return descendants(pid)
+
+
+def fds_of(pid: int) -> list[str]:
+    """What its descriptors are."""
+    found = []
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found.append(os.readlink(f"/proc/{pid}/fd/{name}"))
+        except OSError:  # closed meanwhile
+            continue
+    return found
 
 
 def is_alive(pid: int) -> bool:

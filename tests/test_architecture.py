@@ -27,19 +27,29 @@ FLOORS = {
     "initpy.sweeping": 2,
     "initpy.logging_out": 2,
     "initpy.early": 2,
+    "initpy.helpers": 2,
+    "initpy.repair": 2,
+    "initpy.handover": 2,
+    "initpy.upgrade": 2,
+    "initpy.single": 2,
+    "initpy.options": 2,
+    "initpy.dropin": 2,
     "initpy.config": 3,
     "initpy.logs": 3,
+    "initpy.control": 3,
+    "initpy.ctl": 4,
     "initpy.cli": 5,
     "initpy.__main__": 6,
 }
 
 PID1_MAY_IMPORT = {
     "__future__",
+    "_initpy",  # built into the static executable, and there only
     "_collections",
     "_signal",
     "errno",
     "gc",
-    "heapq",
+    "_heapq",
     "posix",
     "resource",
     "select",
@@ -49,14 +59,15 @@ PID1_MAY_IMPORT = {
 """DESIGN §7: the last two rows of its table, and sys."""
 
 PID1_IMPORTS_ELSEWHERE = {
-    ("initpy.linux.syscalls", "ctypes"),  # only when it is not PID 1
-    ("initpy.linux.spawn", "ctypes"),  # in a child that renounces new privileges
+    ("initpy.single", "fcntl"),  # only when stdin is a terminal
+    ("initpy.linux.native", "ctypes"),  # for prctl: not as PID 1, or in a child that renounces
     ("initpy.linux.log", "_socket"),  # only when stderr is a socket
     ("initpy.cli", "argparse"),  # in a process that is not PID 1
+    ("initpy.cli", "shlex"),  # the same
 }
 """Imports inside a function, each with its reason."""
 
-PURE_MAY_IMPORT = {"__future__", "_collections", "heapq"}
+PURE_MAY_IMPORT = {"__future__", "_collections", "_heapq"}
 
 
 def module_of(path: Path) -> str:
@@ -129,7 +140,7 @@ def test_helpers_do_not_touch_the_loop_or_the_syscalls(path: Path) -> None:
 def test_pid1_imports_only_what_is_on_the_list(path: Path) -> None:
     own = module_of(path)
     floor = floor_of(own)
-    if floor == FLOORS["initpy.config"]:
+    if floor in (FLOORS["initpy.config"], FLOORS["initpy.ctl"]):
         return
     for module, is_top in imports(path):
         if module.partition(".")[0] == "initpy":
@@ -154,8 +165,26 @@ def test_nothing_else_is_loaded_when_pid1_has_started() -> None:
     bare = _modules_after("pass")
     loaded = _modules_after("import initpy.cli, initpy.pid1") - bare
     foreign = {module for module in loaded if not module.startswith("initpy")}
-    assert foreign <= PID1_MAY_IMPORT | {"_heapq"}
+    assert foreign <= PID1_MAY_IMPORT
     assert not any(module.startswith("initpy.config") for module in loaded)
+
+
+@pytest.mark.parametrize("module", ["options", "single", "dropin.tini", "dropin.dumb_init"])
+def test_the_pid1_of_one_command_loads_next_to_nothing(module: str) -> None:
+    bare = _modules_after("pass")
+    loaded = _modules_after(f"import initpy.cli, initpy.single, initpy.{module}") - bare
+    assert {name for name in loaded if not name.startswith("initpy")} <= {"__future__", "errno"}
+    ours = {name for name in loaded if name.startswith("initpy.")}
+    assert ours <= {
+        "initpy.cli",
+        "initpy.linux",
+        "initpy.linux.native",
+        "initpy.single",
+        "initpy.options",
+        "initpy.dropin",
+        "initpy.dropin.getopt",
+        f"initpy.{module}",
+    }
 
 
 def _modules_after(statement: str) -> set[str]:

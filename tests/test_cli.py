@@ -35,8 +35,13 @@ def test_the_version() -> None:
 
 HELP = """\
 usage: initpy [-c FILE]          run the programs of FILE (/etc/initpy.toml)
+       initpy [options] -- COMMAND   run one command
+       initpy run --program NAME=COMMAND [--program …] [--set KEY=VALUE …]
+                                run these programs, without a file
        initpy check FILE        say what is wrong with FILE, and run nothing
        initpy check --schema    print a JSON Schema of the file, for editors
+       initpy convert FILE      make TOML of a supervisord.conf or a Procfile
+       initpy upgrade           have a running initpy go on with the one installed now
 
 The init that runs as PID 1 in a container and supervises the programs in it.
 """
@@ -58,11 +63,33 @@ def test_help_that_was_asked_for(option: str) -> None:
         ["no-such-command"],
         ["check"],
         ["check", "a", "b"],
+        ["convert"],
+        ["convert", "a", "b"],
         ["check", "a", "--schema"],
         ["-c", "a.toml", "-c", "b.toml"],
         ["-c", "a.toml", "check", "b.toml"],
         ["-c", "a.toml", "surplus"],
         ["--conf", "a.toml"],
+        ["--"],
+        ["--group", "--"],
+        ["--no-such-option", "--", "true"],
+        ["true", "--", "true"],
+        ["--group", "true", "--", "true"],
+        ["--group=yes", "--", "true"],
+        ["--rewrite", "--", "true"],
+        ["--rewrite=TERM", "--", "true"],
+        ["--rewrite=TERM:KILLER", "--", "true"],
+        ["--rewrite=_DFL:1", "--", "true"],
+        ["--rewrite=0:1", "--", "true"],
+        ["--pdeathsig", "32", "--", "true"],
+        ["--map-exit=256", "--", "true"],
+        ["--map-exit=1:-1", "--", "true"],
+        ["--kill-after", "nan", "--", "true"],
+        ["--kill-after=-1", "--", "true"],
+        ["run"],
+        ["run", "--program"],
+        ["run", "--set", "program.web.command=true"],
+        ["run", "web=true"],
     ],
 )
 def test_misuse(arguments: list[str]) -> None:
@@ -72,6 +99,21 @@ def test_misuse(arguments: list[str]) -> None:
     assert ran.stderr.startswith("usage: initpy")
     assert "error: " in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["nginx", "-g", "daemon off;"], "initpy -- nginx -g 'daemon off;'"),
+        (["--group", "nginx"], "initpy --group -- nginx"),
+        (["--rewrite", "TERM:QUIT", "nginx"], "initpy --rewrite TERM:QUIT -- nginx"),
+        (["--kill-after=3"], "initpy --kill-after=3 -- COMMAND"),
+    ],
+)
+def test_a_command_without_dashes_before_it(arguments: list[str], advice: str) -> None:
+    ran = initpy(*arguments)
+    assert ran.returncode == 2
+    assert ran.stderr.endswith(f"to run one command, write -- before it: {advice}\n")
 
 
 def test_check(tmp_path: Path) -> None:
@@ -92,3 +134,15 @@ def test_the_default_file_is_named_when_it_is_missing() -> None:
     ran = initpy()
     assert ran.returncode == 2
     assert "/etc/initpy.toml" in ran.stderr
+
+
+def test_convert(tmp_path: Path) -> None:
+    file = tmp_path / "supervisord.conf"
+    file.write_text("[program:web]\ncommand = /bin/sh\n")
+    ran = initpy("convert", str(file))
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert '[program.web]\ncommand = "/bin/sh"\n' in ran.stdout
+    file.write_text("[program:web]\ncommand = /bin/sh\nstartsecs = x\n")
+    ran = initpy("convert", str(file))
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert f"{file}:3: [program:web] startsecs: " in ran.stderr

@@ -141,6 +141,33 @@ def test_through_a_link_to_its_directory(venv: Path, config: Path, tmp_path: Pat
     assert arguments(config, [tmp_path / "bin" / "initpy"]) == lean_in(venv)
 
 
+@pytest.mark.parametrize("shell", [[], ["sh"]], ids=["by its path", "by a shell"])
+def test_under_the_names_of_other_inits(venv: Path, tmp_path: Path, shell: list[str]) -> None:
+    """A link is enough, with a space in its path, too."""
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    for name in ("tini", "docker-init", "dumb-init"):
+        (folder / name).symlink_to(venv / "bin" / "initpy")
+    for name in ("tini", "docker-init"):
+        assert run([*shell, folder / name, "--version"]) == ["tini version 0.19.0"]
+    script = 'tr "\\0" "\\n" </proc/$PPID/cmdline; echo "$0 $1"'
+    for name in ("tini", "dumb-init"):
+        command: list[str | Path] = [
+            *shell,
+            folder / name,
+            "--",
+            "sh",
+            "-c",
+            script,
+            "a b",
+            "--help",
+        ]
+        *argv, said = run(command, env={**os.environ, "TINI_SUBREAPER": ""})
+        assert argv[:4] == lean_in(venv)
+        assert argv[4:6] == ["--invoked-as", str(folder / name)]
+        assert said == "a b --help"
+
+
 def test_from_a_venv_that_has_been_moved(venv: Path, config: Path, tmp_path: Path) -> None:
     moved = tmp_path / "moved"
     shutil.copytree(venv, moved, symlinks=True)

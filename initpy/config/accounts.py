@@ -14,6 +14,11 @@ from initpy.core.values import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pwd import struct_passwd
+    from typing import Any
+
+    from initpy.config.etc_files import User
+
+PASSWD, GROUP = "/etc/passwd", "/etc/group"
 
 NOT_ROOT = "Can't drop privilege as nonroot user"
 
@@ -48,7 +53,7 @@ def credentials(user: str | int | None, group: str | int | None, own: Credential
     entry = _user_entry(user)
     uid = _number(user) if entry is None else entry.pw_uid
     if uid is None:
-        return _no_user(user, f"Can't find username '{user}'")
+        return _no_user(user, f"Can't find username '{user}'{_no_file(PASSWD)}")
     home: tuple[tuple[str, str], ...] = ()
     if entry is not None:
         home = _home(entry.pw_name, entry.pw_dir)
@@ -56,7 +61,7 @@ def credentials(user: str | int | None, group: str | int | None, own: Credential
         home = _home(str(uid), "/")
     gid = None if group is None else _gid(group)
     if group is not None and gid is None:
-        return _no_group(group, f"Can't find group '{group}'", home)
+        return _no_group(group, f"Can't find group '{group}'{_no_file(GROUP)}", home)
     if own.uid != 0:
         if uid != own.uid:
             return _no_user(user, NOT_ROOT, home)
@@ -66,7 +71,7 @@ def credentials(user: str | int | None, group: str | int | None, own: Credential
     if entry is not None:
         gid = entry.pw_gid if gid is None else gid
         try:
-            groups = tuple(sorted({gid, *os.getgrouplist(entry.pw_name, gid)}))
+            groups = tuple(sorted({gid, *_group_list(entry.pw_name, gid)}))
         except OSError as exc:
             return _no_user(user, f"Can't find its groups: {exc.strerror}", home)
     elif gid is not None:
@@ -88,7 +93,7 @@ def _with_group(group: str | int | None, own: Credentials) -> Credentials:
         return Credentials()
     gid = _gid(group)
     if gid is None:
-        return _no_group(group, f"Can't find group '{group}'")
+        return _no_group(group, f"Can't find group '{group}'{_no_file(GROUP)}")
     if gid == own.gid:
         return Credentials()
     return Credentials(gid=gid) if own.uid == 0 else _no_group(group, NOT_ROOT)
@@ -108,33 +113,54 @@ def _no_group(
     return Credentials(unspawnable=text, environment=environment)
 
 
-def _user_entry(user: str | int) -> struct_passwd | None:
-    """The passwd entry; a name of digits that no user has is a number."""
-    import pwd  # noqa: PLC0415
+def _no_file(path: str) -> str:
+    """What to add to the reason, where there is no such file at all."""
+    return "" if os.path.exists(path) else f": there is no {path}"
 
+
+def _user_entry(user: str | int) -> struct_passwd | User | None:
+    """The passwd entry; a name of digits that no user has is a number."""
+    pwd = _database("pwd")
     if isinstance(user, str):
         try:
-            return pwd.getpwnam(user)
+            named: struct_passwd | User = pwd.getpwnam(user)
+            return named
         except (KeyError, ValueError):  # ValueError: it cannot be encoded
             pass
     number = _number(user)
     if number is None:
         return None
     try:
-        return pwd.getpwuid(number)
+        numbered: struct_passwd | User = pwd.getpwuid(number)
+        return numbered
     except KeyError:
         return None
 
 
 def _gid(group: str | int) -> int | None:
-    import grp  # noqa: PLC0415
-
+    grp = _database("grp")
     if isinstance(group, str):
         try:
-            return grp.getgrnam(group).gr_gid
+            return int(grp.getgrnam(group).gr_gid)
         except (KeyError, ValueError):
             pass
     return _number(group)
+
+
+def _group_list(name: str, gid: int) -> list[int]:
+    ask = getattr(_database("grp"), "getgrouplist", os.getgrouplist)
+    groups: list[int] = ask(name, gid)
+    return groups
+
+
+def _database(name: str) -> Any:
+    """The module `pwd` or `grp`; in the static executable, what stands in for both."""
+    try:
+        return __import__(name)
+    except ImportError:
+        from initpy.config import etc_files  # noqa: PLC0415
+
+        return etc_files
 
 
 def _number(account: str | int) -> int | None:

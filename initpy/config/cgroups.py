@@ -7,6 +7,8 @@ are `/`; without one, an engine often mounts no more than the container's part o
 
 from __future__ import annotations
 
+import os
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,10 +36,18 @@ def oom_file(root: bytes = b"") -> bytes:
 def _read(file: bytes) -> list[bytes]:
     """The file's lines; none: it cannot be read."""
     try:
-        with open(file, "rb") as opened:
-            return opened.read().split(b"\n")
+        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return []
+    raw = b""
+    try:
+        while part := os.read(fd, 65536):
+            raw += part
+    except OSError:
+        return []
+    finally:
+        os.close(fd)
+    return raw.split(b"\n")
 
 
 def _own_paths(cgroups: list[bytes], kind: bytes) -> Iterator[bytes]:

@@ -7,12 +7,13 @@ import os
 from initpy.config.accounts import Credentials, credentials, own_credentials
 from initpy.config.expansion import expanded
 from initpy.config.kinds import SignalTable
-from initpy.config.outputs import outputs
+from initpy.config.outputs import OWN_NAME, TEXT, outputs, stream_forms
 from initpy.config.problems import escaped, nearest, shown
 from initpy.config.reading import wrong_in_name
 from initpy.config.settings import MAX_PROCESSES, ONESHOT, SIGNALS
 from initpy.core.ordering import CycleError, tiers
 from initpy.core.values import Value, replace
+from initpy.logplan import PREFIX, RAW
 from initpy.plan import ALWAYS, FORWARD, IGNORE, Plan, ProcessSpec, SignalRule
 
 TYPE_CHECKING = False
@@ -73,14 +74,24 @@ class Compiler:
                 processes += [replace(spec, after=earlier) for spec in specs.get(name, ())]
                 self._count_bytes(sum(map(len, earlier)) * len(keys[name]))
         timeout_s, _ = self._sections.init["shutdown_timeout"]
+        log_format = self._log_format()
         self._warn_of_cuts({name: after[name] for name in specs}, timeout_s)
         return Plan(
             processes=tuple(processes),
             signals=self._signal_rules(keys),
             shutdown_timeout_s=timeout_s,
             exit_code_from=self._exit_code_from(keys),
-            log_format=self._sections.init["log_format"][0],
+            log_format=log_format,
+            prefix_width=_prefix_width(processes, log_format),
         )
+
+    def _log_format(self) -> str:
+        """That of initpy's own lines: if nothing is said, as programs have theirs on the stream."""
+        given, _ = self._sections.init["log_format"]
+        if given is not None:
+            return str(given)
+        forms = stream_forms(self._sections.init["log"][0] or ())
+        return forms[0] if len(forms) == 1 and forms[0] != RAW else TEXT
 
     # Groups, and who comes after whom.
 
@@ -266,8 +277,8 @@ class Compiler:
         return spec
 
     def _variables(self, block: Block, outer: Expander) -> dict[str, str]:
-        """What a program's files and its `environment` say, which may refer to the files."""
-        found: dict[str, str] = {}
+        """What [init], a program's files and its `environment` say; it may refer to the others."""
+        found = dict(self._sections.variables)
         for text, place in block.options["env_file"] or ():
             file = _expanded_text(text, place, outer)
             found |= self._read_env_file(file, place) if file is not None else {}
@@ -412,6 +423,16 @@ _COPIED = (
 """The options that PID 1 gets as they are."""
 
 
+def _prefix_width(processes: Iterable[ProcessSpec], log_format: str) -> int:
+    """How wide the names before lines are."""
+    names = [OWN_NAME] if log_format == PREFIX else []
+    for spec in processes:
+        for channel in (spec.stdout, spec.stderr):
+            if channel is not None and any(sink.form == PREFIX for sink in channel.sinks):
+                names.append(channel.process)
+    return max(map(len, names), default=0)
+
+
 def _key(group: str, name: str) -> str:
     return name if group == name else f"{group}:{name}"
 
@@ -442,10 +463,31 @@ def _check_stop(block: Block) -> None:
 def _expanded_command(block: Block, key: str, expander: Expander) -> list[str]:
     """The words of a command; those that cannot be expanded are reported and empty."""
     words = block.options[key] or ()
-    argv = [expanded(word, place, expander) for word, place in words]
+    text = block.place.document.value(block.at(key).path)
+    if block.options["expand_first"] and isinstance(text, str):
+        argv = _split_last(text, block.at(key), expander)
+    else:
+        argv = [expanded(word, place, expander) for word, place in words]
     if argv and argv[0] == "":
         block.at(key).problem("command is empty")
     return [word or "" for word in argv]
+
+
+def _split_last(text: str, place: Place, expander: Expander) -> list[str | None]:
+    """The words of a command that is expanded first; none, if it is wrong, which is reported."""
+    import shlex  # noqa: PLC0415
+
+    line = expanded(text, place, expander)
+    if line is None:
+        return []
+    try:
+        words: list[str | None] = [*shlex.split(line)]
+    except ValueError as exc:  # without the line: variables hold secrets
+        place.problem(f"can't parse command, once it is expanded: {exc}")
+        return []
+    if not words:
+        place.problem("command is empty, once it is expanded")
+    return words
 
 
 def _expanded_option(block: Block, key: str, expander: Expander) -> str | int | None:

@@ -1,11 +1,11 @@
-"""One TOML file: read within a bound, parsed, and asked on which line a key is."""
+"""A file: read within a bound, parsed as TOML, and asked on which line a key is."""
 
 from __future__ import annotations
 
 import os
 
 from initpy.config import toml
-from initpy.config.problems import Problem
+from initpy.config.problems import Problem, key_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,10 +26,23 @@ class Document:
     def __init__(self, file: str, text: str, table: dict[str, Any]) -> None:
         self.file = file
         self.table = table
-        self.here = _directory_of(file)
+        self.here = directory_of(file)
         """The absolute directory of the file, for `%(here)s`."""
         self._text = text
         self._positions: Positions | None = None
+
+    def where(self, path: Path) -> tuple[str, int]:
+        """The file and the line of a key, or else of the nearest table around it; 0: the file as a
+        whole."""
+        return self.file, self.line(path)
+
+    def name(self, path: Path) -> str:
+        """A key as who wrote the file knows it."""
+        return key_text(path)
+
+    def worded(self, text: str) -> str:
+        """What is said of it, in the terms of its format."""
+        return text
 
     def line(self, path: Path) -> int:
         """The line of a key, or else of the nearest table around it; 0: the file as a whole."""
@@ -43,6 +56,13 @@ class Document:
         at = self._find().values.get(path, len(self._text))
         return self._text[at : at + 20]
 
+    def value(self, path: Path) -> object:
+        """What a key has; None: it is not there."""
+        value: object = self.table
+        for part in path:
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
+
     def _find(self) -> Positions:
         """Only a problem asks where things are, so only a problem costs a second look."""
         if self._positions is None:
@@ -53,40 +73,51 @@ class Document:
 
 
 def read_document(file: str, report: Report) -> Document | None:
-    """Read and parse a file.
+    """Read and parse a TOML file.
 
     None: it cannot be read, or is no TOML; the report has one line that says why.
     """
+    text = read_text(file, report)
+    return None if text is None else parsed(file, text, report)
+
+
+def read_text(file: str, report: Report) -> str | None:
+    """The text of a file; None: it cannot be read, and the report has one line that says why."""
     report.reading(file)
-
-    def refuse(text: str, line: int = 0) -> None:
-        report.add(Problem(file, line, "", text))
-
     try:
         raw = read_bounded(file)
     except OSError as exc:
-        refuse(f"cannot read it: {exc.strerror or exc}")
+        report.add(Problem(file, 0, "", f"cannot read it: {exc.strerror or exc}"))
         return None
     except ValueError as exc:  # a NUL in the name
-        refuse(f"cannot read it: {exc}")
+        report.add(Problem(file, 0, "", f"cannot read it: {exc}"))
         return None
     if len(raw) > MAX_FILE_BYTES:
-        refuse("cannot read it: larger than 1 MB")
+        report.add(Problem(file, 0, "", "cannot read it: larger than 1 MB"))
         return None
     try:
-        text = raw.removeprefix(BYTE_ORDER_MARK).decode()
+        return raw.removeprefix(BYTE_ORDER_MARK).decode()
     except UnicodeDecodeError as exc:
         line = raw.count(b"\n", 0, exc.start) + 1
-        refuse(f"not UTF-8: byte 0x{raw[exc.start]:02x} at offset {exc.start}", line)
+        text = f"not UTF-8: byte 0x{raw[exc.start]:02x} at offset {exc.start}"
+        report.add(Problem(file, line, "", text))
         return None
+
+
+def parsed(file: str, text: str, report: Report) -> Document | None:
+    """The document that a TOML text is; None: it is none, and the report has one line on it."""
+
+    def refuse(what: str, line: int = 0) -> None:
+        report.add(Problem(file, line, "", f"cannot parse it: {what}"))
+
     try:
         return Document(file, text, toml.parse(text))
     except RecursionError:
-        refuse("cannot parse it: nested too deep")
+        refuse("nested too deep")
     except ModuleNotFoundError:
-        refuse("cannot parse it: this Python has neither tomllib nor tomli")
+        refuse("this Python has neither tomllib nor tomli")
     except ValueError as exc:
-        refuse(f"cannot parse it: {exc}", _line_in(str(exc), text))
+        refuse(str(exc), _line_in(str(exc), text))
     return None
 
 
@@ -116,7 +147,8 @@ def _line_in(message: str, text: str) -> int:
     return int(number) if number.isdecimal() else 0
 
 
-def _directory_of(file: str) -> str:
+def directory_of(file: str) -> str:
+    """The absolute directory of a file."""
     directory = os.path.dirname(file)
     try:
         return os.path.abspath(directory)

@@ -10,10 +10,21 @@ from initpy.config.problems import ConfigError, escaped, say
 from initpy.core.values import replace
 from initpy.wire import WireError, frame
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from initpy.config.arguments import Arguments
+
 STDERR = 2
 
 SENT, FAILED, REFUSED = 0, 1, 2
 """Exit codes: the plan is sent; a fault of ours; the file cannot be used."""
+
+
+def send_plan_of_arguments(programs: tuple[str, ...], settings: tuple[str, ...], fd: int) -> int:
+    """As `send_plan`, for what `initpy run` was given."""
+    from initpy.config.arguments import NAME, Arguments  # noqa: PLC0415
+
+    return _send(Arguments(programs, settings), NAME, fd)
 
 
 def send_plan(path: str, fd: int) -> int:
@@ -21,17 +32,21 @@ def send_plan(path: str, fd: int) -> int:
 
     Returns the exit code.
     """
+    return _send(path, path, fd)
+
+
+def _send(source: str | Arguments, name: str, fd: int) -> int:
     try:
-        loaded = load(path)
+        loaded = load(source)
         message = frame(replace(loaded.plan, oom_file=oom_file()))
     except ConfigError as exc:
         say(STDERR, (*exc.warnings, *exc.problems))
         return REFUSED
     except WireError as exc:
-        say(STDERR, [escaped(f"{path}: too much for one container: {exc}")])
+        say(STDERR, [escaped(f"{name}: too much for one container: {exc}")])
         return REFUSED
     except Exception as exc:  # a bug of ours; still no traceback for who has only asked
-        say(STDERR, [escaped(f"{path}: cannot be read, by a fault of initpy: {exc!r}")])
+        say(STDERR, [escaped(f"{name}: cannot be read, by a fault of initpy: {exc!r}")])
         return FAILED
     say(STDERR, loaded.warnings)
     while message:

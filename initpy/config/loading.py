@@ -1,4 +1,4 @@
-"""The way in: from the path of a file to the plan in it."""
+"""The way in: from the path of a file, or the arguments of `initpy run`, to the plan in it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import os
 from initpy.config.compiling import Compiler
 from initpy.config.lint import lint
 from initpy.config.problems import ConfigError, Problem, Report
-from initpy.config.reading import read_sections
+from initpy.config.reading import read_main, read_sections
 from initpy.core.values import Value
 from initpy.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from initpy.config.arguments import Arguments
 
 
 class Loaded(Value):
@@ -23,19 +25,25 @@ class Loaded(Value):
     warnings: tuple[Problem, ...]
 
 
-def load(path: str, environ: Mapping[str, str] | None = None) -> Loaded:
-    """Read the configuration in `path`.
+def load(source: str | Arguments, environ: Mapping[str, str] | None = None) -> Loaded:
+    """Read the configuration: a file, by its path, or what `initpy run` was given.
 
     `environ` is the environment that initpy was given; by default os.environ.
 
     Raises:
-        ConfigError: with every problem that there is in the files.
+        ConfigError: with every problem that there is in it.
     """
     environ = os.environ if environ is None else environ
     report = Report()
-    sections = read_sections(path, environ, report)
-    if sections is None:
+    if isinstance(source, str):
+        document = read_main(source, environ, report)
+    else:
+        from initpy.config.arguments import document_of  # noqa: PLC0415
+
+        document = document_of(source, report)
+    if document is None:
         raise ConfigError(report.problems(), report.warnings())
+    sections = read_sections(document, environ, report)
     plan = Compiler(sections, environ).plan()
     if report.failures:
         raise ConfigError(report.problems(), report.warnings())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 
 from initpy.config.expansion import expanded
 from initpy.config.kinds import Flag, Kind, OneOf, Seconds, Text, Whole, is_template, is_whole
@@ -83,6 +82,8 @@ class ByteSize(Kind):
         if is_whole(value) and value >= 0:
             return value
         if isinstance(value, str):
+            import re  # noqa: PLC0415 - 3 ms, for those who want it
+
             found = re.fullmatch(r"([0-9]{1,15}) *([kmg]b)?", value.strip().lower())
             if found:
                 return int(found[1]) * _UNITS[found[2] or ""]
@@ -103,6 +104,8 @@ class Pattern(Kind):
         if not isinstance(value, str) or not value:
             place.expected(self.expected, value)
             return None
+        import re  # noqa: PLC0415 - as above
+
         try:
             re.compile(value.encode("utf-8", "surrogateescape"))
         except (re.error, OverflowError, RecursionError) as exc:
@@ -207,6 +210,12 @@ _SYSLOG = (
 
 _TABLES = (("stream", STREAM, _STREAM), ("file", FILE, _FILE), ("syslog", SYSLOG, _SYSLOG))
 
+OWN_NAME = "initpy"
+"""What stands before initpy's own lines, where they have a prefix."""
+
+TEXT = "text"
+"""What initpy's own lines are where those of programs have no form."""
+
 _ABOUT_LINES = ("multiline", "json_merge")
 
 
@@ -215,6 +224,11 @@ class Outputs(Value):
 
     stdout: ChannelPlan | None
     stderr: ChannelPlan | None
+
+
+def stream_forms(choices: tuple[Choice, ...]) -> list[str]:
+    """The forms of what goes to the container's stdout and stderr."""
+    return [_FORMS[it.options["stream"]] for it in choices if it.kind == STREAM]
 
 
 def outputs(

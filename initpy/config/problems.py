@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import select
 
 from initpy.config.toml import FloatText
@@ -11,7 +10,7 @@ from initpy.core.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from initpy.config.documents import Document
     from initpy.config.expansion import Expander
@@ -38,11 +37,15 @@ class Problem(Value):
     """`program.web.startsecs`; empty: the file as a whole."""
     text: str
     is_warning: bool = False
+    is_note: bool = False
+    """Of the warnings: nothing is wrong, but who knows supervisord should know it."""
 
     def __str__(self) -> str:
         """One line, with nothing in it that a terminal or an encoding could trip over."""
         where = f"{self.file}:{self.line}" if self.line else self.file
-        parts = [where, "warning"] if self.is_warning else [where]
+        parts = [where]
+        if self.is_warning:
+            parts.append("note" if self.is_note else "warning")
         parts += [part for part in (self.key, self.text) if part]
         return escaped(": ".join(parts))
 
@@ -105,10 +108,15 @@ class Place:
         expander = self.expander.with_names(**names)
         return Place(self.document, self.path, self.report, expander)
 
+    def knowing(self, environ: Mapping[str, str]) -> Place:
+        """The same place, where strings may refer to these variables as well."""
+        expander = self.expander.with_environ(environ)
+        return Place(self.document, self.path, self.report, expander)
+
     def problem(self, text: str, *, is_warning: bool = False) -> None:
-        document = self.document
-        line = document.line(self.path)
-        self.report.add(Problem(document.file, line, key_text(self.path), text, is_warning))
+        file, line = self.document.where(self.path)
+        name = self.document.name(self.path)
+        self.report.add(Problem(file, line, name, self.document.worded(text), is_warning))
 
     def expected(self, what: str, value: object) -> None:
         self.problem(f"expected {what}, not {shown(value)}")
@@ -118,11 +126,14 @@ class Place:
         return self.document.raw(self.path)
 
     def __str__(self) -> str:
-        return f"{self.document.file}:{self.document.line(self.path)}"
+        file, line = self.document.where(self.path)
+        return f"{file}:{line}"
 
 
 def key_text(path: Path) -> str:
     """A key path as a person writes it: `program."my web".command[1]`."""
+    import re  # noqa: PLC0415 - 5 ms of a container's start, and only a problem has a path
+
     text = ""
     for part in path:
         if isinstance(part, int):

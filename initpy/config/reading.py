@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 
-from initpy.config.documents import read_document
+from initpy.config.documents import parsed, read_document, read_text
 from initpy.config.expansion import Expander, expanded
+from initpy.config.formats import FormatError, is_ini
 from initpy.config.problems import Place, Problem, nearest
 from initpy.config.settings import GROUP, INCLUDE, INIT, PROGRAM
-from initpy.core.values import Value
+from initpy.core.values import Value, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from initpy.config.documents import Document
     from initpy.config.problems import Report
     from initpy.config.settings import Section
 
@@ -43,26 +45,52 @@ class Sections(Value):
     """Every setting of [init], with its place."""
     programs: dict[str, Block]
     groups: dict[str, Block]
+    variables: dict[str, str]
+    """What every program has in its environment."""
 
 
-def read_sections(path: str, environ: Mapping[str, str], report: Report) -> Sections | None:
-    """Read the main file and those it includes.
-
-    None: the main file cannot be read. What is wrong in any of them is in the report.
-    """
-    document = read_document(path, report)
-    if document is None:
-        return None
+def read_sections(document: Document, environ: Mapping[str, str], report: Report) -> Sections:
+    """Read the main file and those it includes. What is wrong in any of them is in the report."""
     main = Place(document, (), report, Expander(document.here, environ))
     defaults = _read_block("init", INIT, {}, main.at("init"))
     init = {key: (value, defaults.at(key)) for key, value in defaults.options.items()}
-    sections = Sections(main, init, {}, {})
+    sections = Sections(main, init, {}, {}, {})
     given: dict[str, Place] = {}
-    for place in (main, *_included(main, environ)):
-        _read_file(place, sections, given)
+    places = (main, *_included(main, environ))
+    for place in places:
+        if (value := place.document.table.get("init")) is not None:
+            _read_init(value, place.at("init"), init, given)
+    common = _common_variables(init)
+    for place in places:
+        _read_file(place.knowing(common), sections)
     if not sections.programs and not report.failures:
-        report.add(Problem(path, 0, "", "no [program.NAME] in it: nothing to run"))
-    return sections
+        section = document.name(("program", "NAME"))
+        report.add(Problem(document.file, 0, "", f"no [{section}] in it: nothing to run"))
+    return replace(sections, variables=common)
+
+
+def read_main(path: str, environ: Mapping[str, str], report: Report) -> Document | None:
+    """The main file, parsed: TOML or the INI of supervisord. None: it cannot be read."""
+    text = read_text(path, report)
+    if text is None:
+        return None
+    try:
+        if not is_ini(path, text):
+            return parsed(path, text, report)
+    except FormatError as exc:
+        report.add(Problem(path, exc.line, "", str(exc)))
+        return None
+    from initpy.config.ini.document import read_ini  # noqa: PLC0415 - new files are TOML
+
+    return read_ini(path, text, environ, report)
+
+
+def _common_variables(init: dict[str, tuple[Any, Place]]) -> dict[str, str]:
+    """The variables that every program gets."""
+    found: dict[str, tuple[str, Place]] = init["environment"][0]
+    return {
+        name: expanded(text, place, place.expander) or "" for name, (text, place) in found.items()
+    }
 
 
 def _included(main: Place, environ: Mapping[str, str]) -> list[Place]:
@@ -113,26 +141,25 @@ def _is_same(one: str, other: str) -> bool:
         return False
 
 
-def _read_file(place: Place, sections: Sections, given: dict[str, Place]) -> None:
-    """Add the sections of a file; `given` has the keys of [init] that the files before it have."""
+def _read_file(place: Place, sections: Sections) -> None:
+    """Add the sections of a file, but for [init]."""
     for key, value in place.document.table.items():
         at = place.at(key)
-        if key == "init":
-            _read_init(value, at, sections.init, given)
-        elif key == "program":
+        if key == "program":
             _read_named(PROGRAM, value, at, sections.programs)
         elif key == "group":
             _read_named(GROUP, value, at, sections.groups)
-        elif key != "include":
+        elif key not in ("init", "include"):
             what = "section" if isinstance(value, dict) else "key"
             at.problem(f"unknown {what}{nearest(key, _TOP)}")
-        elif place.document is not sections.main.document:
+        elif key == "include" and place.document is not sections.main.document:
             at.problem("an included file cannot include others")
 
 
 def _read_init(
     value: object, place: Place, init: dict[str, tuple[Any, Place]], given: dict[str, Place]
 ) -> None:
+    """Add [init] of a file; `given` has the keys that it has in the files before."""
     if not isinstance(value, dict):
         place.expected("a section [init]", value)
         return

@@ -29,6 +29,7 @@ from initpy.config.outputs import ByteSize, Output, Pattern, RateLimitTable
 from initpy.config.tables import BackoffTable, RestartLimitTable, RlimitTable
 from initpy.core.values import Value
 from initpy.logplan import MAX_LINE_BYTES, MOST_LINE_BYTES
+from initpy.plan import UPGRADE_SIGNAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,6 +83,13 @@ SIGNALS = Section(
             "reload",
         ),
         Setting("USR2", SignalAction(), "Close log files and open them again.", "reopen"),
+        Setting(
+            str(UPGRADE_SIGNAL),
+            SignalAction(),
+            "Go on with the initpy that lies at the same path now, if it can take over; `initpy "
+            "upgrade` sends it.",
+            "upgrade",
+        ),
     ),
 )
 
@@ -103,6 +111,12 @@ INIT = Section(
             "container ends when this program has ended by itself and is not restarted.",
         ),
         Setting(
+            "environment",
+            Environment(),
+            "Variables for every program, on top of the environment that initpy has.",
+            {},
+        ),
+        Setting(
             "log",
             Output(),
             "What becomes of the output of programs that do not say it themselves: see "
@@ -111,9 +125,9 @@ INIT = Section(
         ),
         Setting(
             "log_format",
-            OneOf(("text", "json")),
-            "How initpy writes its own lines: as text, or as JSON like that of programs.",
-            "text",
+            OneOf(("text", "prefix", "json")),
+            "How initpy writes its own lines, on stderr: as text, or like those of programs. If it "
+            'is not set: as `log` has them, where that is `"prefix"` or `"json"`, else as text.',
         ),
         Setting("signals", SignalTable(), "What a signal does: see `[init.signals]`."),
     ),
@@ -129,6 +143,13 @@ PROGRAM = Section(
             "What to execute. There is no shell: for pipes, `&&` or globs, call one "
             '(`["sh", "-c", "…"]`). Without a `/`, the command is looked up in `PATH`.',
             required=True,
+        ),
+        Setting(
+            "expand_first",
+            Flag(),
+            "Expand a command that is one string before it is split, not after, as supervisord "
+            "does: a variable can then hold several words, or none, and its quotes count.",
+            False,
         ),
         Setting(
             "type",
@@ -160,7 +181,8 @@ PROGRAM = Section(
         Setting(
             "environment",
             Environment(),
-            "Variables to set on top of the environment that initpy has, and of `env_file`.",
+            "Variables to set on top of the environment that initpy has, of `[init]`'s, and of "
+            "`env_file`.",
             {},
         ),
         Setting(

@@ -1,6 +1,8 @@
-"""The TOML parser: tomllib, or below Python 3.11 its twin tomli."""
+"""The TOML parser: tomllib, or below Python 3.11 its twin tomli, where the text is not plain."""
 
 from __future__ import annotations
+
+from initpy.config.plain import read_plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +28,9 @@ def parse(text: str) -> dict[str, Any]:
         RecursionError: it is nested too deep.
         ModuleNotFoundError: this Python has no parser.
     """
-    table: dict[str, Any] = _parser().loads(text, parse_float=FloatText)
+    table = read_plain(text, FloatText)
+    if table is None:
+        table = _parser().loads(text, parse_float=FloatText)
     return table
 
 

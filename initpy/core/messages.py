@@ -252,6 +252,10 @@ class ReopenLogs(Value):
     """Have the log files closed and opened again: they have been moved away."""
 
 
+class Upgrade(Value):
+    """Let the program that lies at PID 1's path now take over, if it can."""
+
+
 class FindCatchers(Value):
     """Ask a helper which of these processes have a handler for `send`."""
 

@@ -61,6 +61,7 @@ from initpy.core.messages import (
     SurvivorsGone,
     TimerFired,
     TreeRecorded,
+    Upgrade,
 )
 from initpy.core.ordering import tiers
 from initpy.core.process import step as step_process
@@ -68,7 +69,7 @@ from initpy.core.states import ExitStatus, State, Wanted
 from initpy.core.stopping import time_left_s
 from initpy.core.values import Value, replace
 from initpy.core.words import ended, line_for, signal_name
-from initpy.plan import FORWARD, RELOAD, REOPEN, SHUTDOWN, Plan, SignalRule
+from initpy.plan import FORWARD, RELOAD, REOPEN, SHUTDOWN, UPGRADE, Plan, SignalRule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -271,7 +272,7 @@ class _Turn:
             self.tell(order.key, order)
 
     def put(self, process: Process) -> None:
-        self.change(processes=self.supervisor.processes | {process.spec.key: process})
+        self.change(processes={**self.supervisor.processes, process.spec.key: process})
 
     def note(self, notice: Notice) -> None:
         """A process has changed its state."""
@@ -496,6 +497,10 @@ class _Turn:
         elif rule.action == REOPEN:
             self.log(INFO, f"received {name} indicating log reopen request")
             self.effects.append(ReopenLogs())
+        elif rule.action == UPGRADE:
+            self.log(WARN, f"received {name} indicating upgrade request")
+            if self.supervisor.phase == Phase.UP:
+                self.effects.append(Upgrade())
         elif rule.action != FORWARD:
             if signum != SIGWINCH:  # a terminal sends it at every change of its size
                 self.log(INFO, f"received {name}, which is ignored")

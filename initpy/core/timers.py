@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
+# heapq's own code and texts are as large as this package's smaller half; PID 1 needs the C part.
+from _heapq import heapify, heappop, heappush
 
 
 class Timers:
@@ -14,6 +15,8 @@ class Timers:
 
     SLACK = 64
 
+    KEPT = ("_heap", "_newest")
+
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, str]] = []
         self._newest: dict[str, tuple[float, int]] = {}
@@ -21,13 +24,16 @@ class Timers:
     def __len__(self) -> int:
         return len(self._newest)
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._newest
+
     def set(self, key: str, due_at: float, epoch: int) -> None:
         """Arm the timer of `key`, in place of the one it had."""
         self._newest[key] = (due_at, epoch)
-        heapq.heappush(self._heap, (due_at, epoch, key))
+        heappush(self._heap, (due_at, epoch, key))
         if len(self._heap) > 2 * len(self._newest) + self.SLACK:
             self._heap = [(due, number, name) for name, (due, number) in self._newest.items()]
-            heapq.heapify(self._heap)
+            heapify(self._heap)
 
     def next_due_at(self) -> float | None:
         """When the first timer fires; None: there is none."""
@@ -35,14 +41,14 @@ class Timers:
             due_at, epoch, key = self._heap[0]
             if self._newest.get(key) == (due_at, epoch):
                 return due_at
-            heapq.heappop(self._heap)
+            heappop(self._heap)
         return None
 
     def pop_due(self, now: float) -> list[tuple[str, int]]:
         """Take out those that are due: their (key, epoch), the earliest first."""
         due: list[tuple[str, int]] = []
         while (due_at := self.next_due_at()) is not None and due_at <= now:
-            _, epoch, key = heapq.heappop(self._heap)
+            _, epoch, key = heappop(self._heap)
             del self._newest[key]
             due.append((key, epoch))
         return due

@@ -59,10 +59,14 @@ class _ValueType(type):
         for base in bases:
             if isinstance(base, _ValueType):
                 fields += base.__match_args__
-                defaults |= base._defaults
-        defaults |= {field: namespace.pop(field) for field in own if field in namespace}
-        for place, field in enumerate(own, len(fields)):
+                defaults.update(base._defaults)
+        for field in own:
+            if field in namespace:
+                defaults[field] = namespace.pop(field)
+        place = len(fields)
+        for field in own:
             namespace[field] = _tuplegetter(place, None)
+            place += 1
         namespace["__slots__"] = ()
         cls = super().__new__(mcs, name, bases, namespace)
         cls.__match_args__ = fields + own  # type: ignore[misc]

@@ -34,6 +34,8 @@ class LogWriter:
     is dropped, and once there is room again a line says how many were.
     """
 
+    KEPT = ("_dropped", "_form", "_is_dead", "_is_mid_line", "_name_width", "_queue")
+
     def __init__(self, fd: int) -> None:
         self.fd = fd
         """To be watched for writability while `backlog` is true."""
@@ -43,9 +45,13 @@ class LogWriter:
         self._is_mid_line = False
         """The last byte written was no newline; what was to follow it may have been dropped."""
         self._stamp, self._stamp_second = "", -1
-        self.is_json = False
-        """Lines are JSON objects with the fields that the lines of programs have in logs.forms."""
+        self._form, self._name_width = "text", 0
         self._write = self._way_to_write()
+
+    def set_form(self, form: str, name_width: int) -> None:
+        """Write lines as `logs.forms` writes those of programs, where that is "prefix" or "json";
+        `name_width` is how wide the names before them are."""
+        self._form, self._name_width = form, name_width
 
     @property
     def backlog(self) -> bool:
@@ -90,14 +96,21 @@ class LogWriter:
 
     def _stamped(self, level: str, text: str) -> bytes:
         now = time.time()
-        if self.is_json:
+        if self._form == "json":
             return _json_line(level, text, now)
-        second, millis = int(now), int(now % 1 * 1000)
+        second = int(now)
+        millis = int((now - second) * 1000)
         if second != self._stamp_second:  # to format it takes longer than to write it
-            self._stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+            year, month, day, hour, minute, sec, *_ = time.localtime(second)  # strftime is 64 kB
+            self._stamp = f"{year}-{month:02d}-{day:02d} {hour:02d}:{minute:02d}:{sec:02d}"
             self._stamp_second = second
         text = text.replace("\n", "\\n")  # a path may hold anything; a line stays a line
-        return f"{self._stamp},{millis:03d} {level} {text}\n".encode(errors="replace")
+        before = f"{'initpy':{self._name_width}} | " if self._form == "prefix" else ""
+        return f"{before}{self._stamp},{millis:03d} {level} {text}\n".encode(errors="replace")
+
+    def give_up(self) -> None:
+        """Write nothing any more."""
+        self._is_dead = True
 
     def _drop_queue(self) -> None:
         """Give up what waits, but not the file: the next line may find room again."""

@@ -10,10 +10,12 @@ _COUNTER = b"oom_kill "
 class OomKills:
     """The memory cgroup's count of OOM kills, read from a file that is kept open."""
 
+    KEPT = ("seen",)
+
     def __init__(self, path: bytes) -> None:
         """`path` is the cgroup's memory.events (v2) or memory.oom_control (v1); empty: none."""
         self._fd = _open(path) if path else None
-        self._seen = self._count()
+        self.seen = self._count()
 
     def close(self) -> None:
         if self._fd is not None:
@@ -23,7 +25,7 @@ class OomKills:
     def new(self) -> int:
         """How many there were since the last call; 0 also where that cannot be known."""
         count = self._count()
-        new, self._seen = count - self._seen, count
+        new, self.seen = count - self.seen, count
         return max(new, 0)
 
     def _count(self) -> int:

@@ -30,34 +30,35 @@ class Dead(Value):
 
 
 class Reaped(Value):
-    """What `reap` has done."""
+    """How far `reap` has come."""
 
-    ours: tuple[Dead, ...]
     has_more: bool
     """It has stopped at MAX_REAPS."""
     has_children: bool
     """There are any left, dead or alive."""
 
 
-def reap(ours: Container[int] | None) -> Reaped:
-    """Reap the dead children. Returns those that are in `ours`; None: all."""
-    found: list[Dead] = []
+def reap(ours: Container[int] | None, found: list[Dead]) -> Reaped:
+    """Reap the dead children. Those that are in `ours` are added to `found`; None: all.
+
+    One by one, as the next act after it has been reaped: what goes wrong later loses nobody.
+    """
     try:
         for _ in range(FLOOD):
             pid, wait_status, usage = posix.wait4(-1, posix.WNOHANG)
             if pid == 0:  # some live, none dead
-                return Reaped(tuple(found), has_more=False, has_children=True)
+                return Reaped(has_more=False, has_children=True)
             if ours is None or pid in ours:
                 found.append(Dead(pid, wait_status, usage.ru_maxrss))
         for _ in range(MAX_REAPS - FLOOD):
             pid, wait_status = posix.waitpid(-1, posix.WNOHANG)
             if pid == 0:
-                return Reaped(tuple(found), has_more=False, has_children=True)
+                return Reaped(has_more=False, has_children=True)
             if ours is None or pid in ours:
                 found.append(Dead(pid, wait_status, 0))
     except ChildProcessError:
-        return Reaped(tuple(found), has_more=False, has_children=False)
-    return Reaped(tuple(found), has_more=True, has_children=True)
+        return Reaped(has_more=False, has_children=False)
+    return Reaped(has_more=True, has_children=True)
 
 
 def has_children() -> bool:

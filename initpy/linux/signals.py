@@ -9,6 +9,7 @@ import posix
 import resource
 
 from initpy.core.values import Value
+from initpy.linux import native
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,17 +20,21 @@ else:
 
 SIGQUIT, SIGKILL, SIGCHLD, SIGSTOP, SIGTTIN, SIGTTOU = 3, 9, 17, 19, 21, 22
 FROM_THE_KERNEL = (4, 7, 8, 11)
-"""ILL, BUS, FPE and SEGV keep their default action: a handler that returns from a real one would
-run the faulty instruction again, for ever."""
+"""ILL, BUS, FPE and SEGV, when a fault of ours has raised them, keep their default action: a
+handler that returns would run the faulty instruction again, for ever. Only the executable can tell
+those that somebody has sent, and handles them."""
 
-IGNORED_BY_PYTHON = (13, 25)
-"""PIPE and XFSZ, which CPython ignores from its start. What they were before, only a C main can
-know; programs get the default, as nearly every parent leaves it."""
+IGNORED_BY_PYTHON = () if native.IS_BINARY else (13, 25)
+"""PIPE and XFSZ, which CPython ignores from its start, unless it is told not to, as the executable
+does. What they were before cannot be known; programs get the default, as nearly every parent leaves
+it."""
 
 ALL = tuple(sorted([int(signum) for signum in _signal.valid_signals()]))
 """Without those that belong to the C library: 32 and 33 in glibc, 34 too in musl."""
 
-HANDLED = tuple([n for n in ALL if n not in (SIGKILL, SIGSTOP, *FROM_THE_KERNEL)])
+_UNHANDLED = (SIGKILL, SIGSTOP, *(() if native.IS_BINARY else FROM_THE_KERNEL))
+
+HANDLED = tuple([n for n in ALL if n not in _UNHANDLED])
 """Those whose disposition PID 1 changes."""
 
 MAX_QUEUED = 64
@@ -49,6 +54,14 @@ class Inherited(Value):
     """RLIMIT_SIGPENDING, soft and hard."""
 
 
+def block_first() -> tuple[int, ...]:
+    """`block_all`, as the first thing that the program does. Returns the mask that it has been
+    executed with."""
+    mask = block_all()
+    at_exec = native.mask_at_exec()
+    return mask if at_exec is None else at_exec
+
+
 def block_all() -> tuple[int, ...]:
     """Block every signal; those that arrive wait. Returns the mask as it was."""
     return tuple([int(signum) for signum in _signal.pthread_sigmask(_signal.SIG_BLOCK, ALL)])
@@ -65,10 +78,13 @@ class Signals:
     `fd` becomes readable when there is something to `take`.
     """
 
-    def __init__(self, mask: tuple[int, ...]) -> None:
+    KEPT = ("inherited",)
+
+    def __init__(self, mask: tuple[int, ...], inherited: Inherited | None = None) -> None:
         """Install the handlers, then let through what has been waiting.
 
-        `mask` is what `block_all` returned at the start.
+        `mask` is what `block_all` returned at the start. `inherited` is what the image before this
+        one was started with: what this one finds is that one's doing.
         """
         self._flags = bytearray(ALL[-1] + 1)
         self.fd, self._write_fd = posix.pipe2(posix.O_NONBLOCK | posix.O_CLOEXEC)
@@ -81,18 +97,22 @@ class Signals:
             before = _signal.signal(signum, handler)
             if before == _signal.SIG_IGN and signum not in IGNORED_BY_PYTHON:
                 ignored.append(signum)
-        limits = resource.getrlimit(resource.RLIMIT_SIGPENDING)
-        hard = limits[1]  # -1: unlimited
-        soft = hard if 0 <= hard < MAX_QUEUED else MAX_QUEUED
-        resource.setrlimit(resource.RLIMIT_SIGPENDING, (soft, hard))
-        self.inherited = Inherited(mask, tuple(ignored), limits)
+            if signum in FROM_THE_KERNEL:
+                native.handle_sent(signum)
+        if inherited is None:
+            limits = resource.getrlimit(resource.RLIMIT_SIGPENDING)
+            hard = limits[1]  # -1: unlimited
+            soft = hard if 0 <= hard < MAX_QUEUED else MAX_QUEUED
+            resource.setrlimit(resource.RLIMIT_SIGPENDING, (soft, hard))
+            inherited = Inherited(mask, tuple(ignored), limits)
+        self.inherited = inherited
         set_mask(())
 
     def _note(self, signum: int, _frame: object) -> None:
         self._flags[signum] = 1
 
-    def take(self) -> list[int]:
-        """The signals that have come since the last call, each once.
+    def take(self, taken: list[int] | None = None) -> list[int]:
+        """The signals that have come since the last call, each once, added to `taken`.
 
         Which came first cannot be known. QUIT is last, for after another signal it says more.
         """
@@ -101,13 +121,18 @@ class Signals:
                 pass
         except BlockingIOError:
             pass
-        taken = []
+        if taken is None:
+            taken = []
         signum = self._flags.find(1)
         while signum >= 0:
+            if signum not in taken:
+                taken.append(signum)
             self._flags[signum] = 0  # before it is acted on: a second one must not be lost
-            taken.append(signum)
             signum = self._flags.find(1, signum + 1)
-        return sorted(taken, key=SIGQUIT.__eq__)
+        if SIGQUIT in taken:
+            taken.remove(SIGQUIT)
+            taken.append(SIGQUIT)
+        return taken
 
 
 def restore_in_child(inherited: Inherited) -> None:

@@ -11,6 +11,7 @@ import errno
 import posix
 import resource
 
+from initpy.linux.native import prctl
 from initpy.linux.signals import block_all, restore_in_child, set_mask
 
 TYPE_CHECKING = False
@@ -36,6 +37,10 @@ MARK_VARIABLE = b"INITPY_PROCESS"
 _S_IFMT, _S_IFDIR = 0o170000, 0o040000
 
 
+def _nobody(_pid: int, _fd: int) -> None:
+    pass
+
+
 class SpawnError(Exception):
     """There is no child; the text is what the operator reads."""
 
@@ -46,12 +51,14 @@ def spawn(
     stdin_fd: int,
     inherited: Inherited,
     mark: int,
+    record: Callable[[int, int], None] = _nobody,
     output_fds: tuple[int, int] = (1, 2),
 ) -> tuple[int, int]:
     """Fork and have the child execute the program, with `output_fds` as its stdout and stderr.
 
     `environment` is PID 1's own, over which the program's is laid. `mark` is a number by which all
-    that the program leaves behind is known, see `sweep`.
+    that the program leaves behind is known, see `sweep`. `record` is given what is returned, and is
+    the next act after the fork: whatever goes wrong then, the child is known.
 
     Returns the pid, and the fd from which the reason comes if exec fails, non-blocking: end of
     file means that it has succeeded.
@@ -65,7 +72,7 @@ def spawn(
         _redirect(output_fds)
         _become(spec, argv, paths, (), environment, stdin_fd, write_fd, inherited, mark)
 
-    return _fork(spec.name, become)
+    return _fork(spec.name, become, record)
 
 
 def spawn_stop_command(
@@ -75,6 +82,7 @@ def spawn_stop_command(
     inherited: Inherited,
     mark: int,
     main_pid: int,
+    record: Callable[[int, int], None] = _nobody,
     output_fds: tuple[int, int] = (1, 2),
 ) -> tuple[int, int]:
     """As `spawn`, for the program's stop command: in the same circumstances (user, directory,
@@ -86,7 +94,7 @@ def spawn_stop_command(
         _redirect(output_fds)
         _become(spec, argv, paths, added, environment, stdin_fd, write_fd, inherited, mark)
 
-    return _fork(f"{spec.name}'s stop_command", become)
+    return _fork(f"{spec.name}'s stop_command", become, record)
 
 
 def _redirect(output_fds: tuple[int, int]) -> None:
@@ -96,7 +104,9 @@ def _redirect(output_fds: tuple[int, int]) -> None:
             posix.dup2(fd, number)
 
 
-def _fork(name: str, become: Callable[[int], None]) -> tuple[int, int]:
+def _fork(
+    name: str, become: Callable[[int], None], record: Callable[[int, int], None]
+) -> tuple[int, int]:
     """Fork, and run `become` in the child, which must not return from it, with the fd that takes
     the reason. Returns the pid, and the fd to read the reason from."""
     try:
@@ -111,6 +121,7 @@ def _fork(name: str, become: Callable[[int], None]) -> tuple[int, int]:
         pid = posix.fork()
         if pid == 0:
             become(write_fd)
+        record(pid, reason_fd)
     except OSError as exc:
         posix.close(reason_fd)
         if exc.errno == errno.EAGAIN:
@@ -124,11 +135,13 @@ def _fork(name: str, become: Callable[[int], None]) -> tuple[int, int]:
     return pid, reason_fd
 
 
-def fork_helper(body: Callable[[int], int], inherited: Inherited) -> tuple[int, int]:
+def fork_helper(
+    body: Callable[[int], int], inherited: Inherited, record: Callable[[int, int], None] = _nobody
+) -> tuple[int, int]:
     """Fork a child that runs `body` with the fd of a pipe to write to, and exits with its result.
 
     It has a session of its own, so that a Ctrl-C reaches PID 1 alone, and the signal dispositions
-    of a program.
+    of a program. `record` is as for `spawn`.
 
     Returns the pid, and the fd to read from, non-blocking.
 
@@ -141,6 +154,7 @@ def fork_helper(body: Callable[[int], int], inherited: Inherited) -> tuple[int, 
         pid = posix.fork()
         if pid == 0:
             _help(body, write_fd, inherited)
+        record(pid, read_fd)
     except OSError:
         posix.close(read_fd)
         raise
@@ -254,15 +268,12 @@ class _RefusedError(Exception):
 
 def _renounce_new_privileges() -> None:
     try:
-        import ctypes  # noqa: PLC0415 - for prctl; 2 MB, which are the child's until it executes
+        prctl(PR_SET_NO_NEW_PRIVS, 1)
     except ImportError:
         raise _RefusedError(
             "couldn't set no_new_privs: this Python has no ctypes, through which it is set (on"
             " Debian, ctypes comes with python3, not with python3-minimal)"
         ) from None
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl")
 
 
 def _set_oom_score_adj(adjustment: int) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import posix
 
-PR_SET_CHILD_SUBREAPER = 36
+from initpy.linux.native import prctl
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 MAX_LAST_WORDS_BYTES = 4000
 """Kubernetes keeps 4096 bytes of it."""
@@ -96,11 +98,24 @@ def become_subreaper() -> str:
 
     Only for when it is not PID 1, to whom they are handed anyway.
     """
+    return _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def set_pdeathsig(signum: int) -> str:
+    """Have the kernel send us a signal when our parent dies. Returns why not, or nothing."""
+    parent = posix.getppid()
+    why_not = _prctl(PR_SET_PDEATHSIG, signum)
+    if not why_not and posix.getppid() != parent:  # it has died just now
+        kill(posix.getpid(), signum)
+    return why_not
+
+
+def _prctl(option: int, argument: int) -> str:
+    """Returns why not, or nothing."""
     try:
-        import ctypes  # noqa: PLC0415 - 2 MB that PID 1 does without
+        prctl(option, argument)
     except ImportError:
         return "this Python has no ctypes"
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        return errno.errorcode.get(ctypes.get_errno(), "unknown error")
+    except OSError as exc:
+        return errno.errorcode.get(exc.errno or 0, "unknown error")
     return ""

@@ -161,6 +161,7 @@ class ChannelRelay:
         )
         self._pid = channel.pid
         self._has_ended = channel.pid == 0
+        memory.claim(channel.slot, channel.serial)
         state, self._restored_taken = memory.restore(channel.slot)
         self._count_what_file_has(memory.noted_file(channel.slot))
         memory.keep(channel.slot, state, tuple(self._restored_taken))  # for the desk will be used

@@ -51,6 +51,9 @@ _CLAIM_AT = 192  # the same, and those that are being put there
 _FILE = struct.Struct("=QQQ")  # of which sequence number; the inode of a file, and its size
 _FILE_AT = 200
 
+_OWNER = struct.Struct("=Q")  # the serial number of the channel whose slot it is
+_OWNER_AT = 224
+
 GUARD = b"\xff\x00\xfe\x01\xff\x00\xfe\x02\xff\x00\xfe\x03\xff\x00\xfe\x04"
 """Stands on the desk where a read will put its bytes; no text has such a beginning."""
 
@@ -179,12 +182,16 @@ class Memory:
         state = State(total + len(read), time_ns, held + read, pid, bool(continues))
         return state, taken if progress_seq == seq else []
 
-    def forget(self, slot: int) -> None:
-        """The slot is another channel's from now on."""
+    def claim(self, slot: int, serial: int) -> None:
+        """The slot is this channel's from now on; what another has left there is forgotten."""
         at = SLOTS_AT + slot * SLOT_BYTES
+        (owner,) = _OWNER.unpack_from(self._head, at + _OWNER_AT)
+        if owner == serial:
+            return
         seq = self._seq(slot) + 1
         self._head[at : at + SLOT_BYTES] = bytes(SLOT_BYTES)
         _SEQ.pack_into(self._head, at, seq)
+        _OWNER.pack_into(self._head, at + _OWNER_AT, serial)
         self._seqs[slot] = seq
 
     def _read_in_work(self, slot: int, seq: int) -> bytes:

@@ -10,7 +10,7 @@ import os
 import select
 import time
 
-from initpy.logplan import FILE, JSON, PREFIX, STREAM, SYSLOG
+from initpy.logplan import DRAINED, FILE, JSON, LEFT, OUT_OF_TIME, PREFIX, STREAM, SYSLOG
 from initpy.logs.channels import READ_BYTES, ChannelRelay, Outlet
 from initpy.logs.files import LogFile
 from initpy.logs.forms import COLOURS, Json, Prefix, Raw, Syslog
@@ -40,9 +40,6 @@ round, so that none waits long for its turn."""
 
 ROUND_BYTES, LEAST_BYTES = 2 * 1024 * 1024, 16 * 1024
 TEND_S = 0.2
-DRAINED, LEFT, OUT_OF_TIME = 0, 0, 3
-"""Exit codes."""
-
 SIGPIPE, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 = 13, 1, 2, 3, 15, 10, 12
 
 COMMAND_BYTES = 65536
@@ -75,6 +72,8 @@ class Relay:
         self._sinks: dict[object, Sink] = {}
         self._limits: dict[tuple[str, str], RateLimit] = {}
         self._watched_sinks: dict[int, Sink] = {}
+        self._closing: set[int] = set()
+        """Slots of channels to which nobody writes any more."""
         self._drain_until: float | None = None
         self._exit_code: int | None = None
         self._users: dict[tuple[str, bytes], int] = {}
@@ -83,6 +82,7 @@ class Relay:
             for sink in it.plan.sinks:
                 self._users[_identity(sink)] = self._users.get(_identity(sink), 0) + 1
         self._channels = {it.fd: self._channel(it) for it in plan.channels}
+        self._serials = {it.slot: it.serial for it in plan.channels}
         self._by_slot = {channel.slot: channel for channel in self._channels.values()}
         self._limited = [
             (self._limits[it.plan.program, it.plan.process], self._channels[it.fd])
@@ -112,6 +112,8 @@ class Relay:
                 self._watched_sinks[fd].go_on()
         self._keep_time(time.monotonic())
         self._watch_sinks()
+        if self._closing:
+            self._close_what_is_done()
         if self._drain_until is not None:
             self._look_whether_drained()
 
@@ -138,7 +140,8 @@ class Relay:
             if channel.message_ends_at is not None and channel.message_ends_at <= now:
                 channel.end_message()
         for limit, channel in self._limited:
-            if limit.dropped and limit.ends_at <= now and not channel.is_stalled:
+            is_open = channel.slot in self._by_slot
+            if limit.dropped and limit.ends_at <= now and is_open and not channel.is_stalled:
                 channel.tell(f"initpy: {limit.take_dropped()} lines were dropped: over rate_limit")
         for sink in self._files if self._packs else ():
             sink.tend()
@@ -172,8 +175,11 @@ class Relay:
     # ------------------------------------------------------------ PID 1
 
     def _report(self, level: str, text: str) -> None:
+        self._say("log", level, text)
+
+    def _say(self, *words: object) -> None:
         try:
-            os.write(self._report_fd, frame(("log", level, text)))
+            os.write(self._report_fd, frame(words))
         except OSError:  # PID 1 has hung up: there is nobody to tell
             return
 
@@ -183,10 +189,14 @@ class Relay:
             self._exit_code = LEFT
         for command in self._frames.feed(raw):
             match command:
-                case ("started", int(slot), int(pid)):
+                case ("started", int(slot), int(pid)) if slot in self._by_slot:
                     self._by_slot[slot].set_started(pid)
-                case ("ended", int(slot)):
+                case ("ended", int(slot)) if slot in self._by_slot:
                     self._by_slot[slot].set_ended()
+                case ("close", int(slot)) if slot in self._by_slot:
+                    self._closing.add(slot)
+                case ("started" | "ended" | "close", *_):
+                    continue  # of a channel that has been closed, or that the next relay will have
                 case ("reopen",):
                     for sink in self._sinks.values():
                         sink.reopen()
@@ -194,6 +204,19 @@ class Relay:
                     self._drain_until = time.monotonic() + timeout_s
                 case _:
                     self._exit_code = LEFT
+
+    def _close_what_is_done(self) -> None:
+        for slot in list(self._closing):
+            channel = self._by_slot[slot]
+            if channel.is_stalled or channel.count_waiting():
+                continue
+            channel.set_ended()
+            if not channel.is_stalled:
+                self._closing.discard(slot)
+                self._watch_channel(channel, is_watched=False)
+                del self._channels[channel.fd], self._by_slot[slot]
+                os.close(channel.fd)
+                self._say("closed", self._serials[slot])
 
     def _look_whether_drained(self) -> None:
         channels = self._channels.values()
@@ -267,7 +290,7 @@ class Relay:
             names = sorted({it.plan.process for it in self._plan.channels})
             has_colour = self._is_coloured and isinstance(sink, StreamSink) and sink.is_tty
             colour = COLOURS[names.index(of.process) % len(COLOURS)] if has_colour else 0
-            width = max(map(len, names))
+            width = self._plan.prefix_width or max(map(len, names))
             return Prefix(of.process, width, colour=colour, timestamps=plan.timestamps)
         if plan.form == JSON:
             return Json(of.program, of.process, of.channel, merges=plan.merges_json)

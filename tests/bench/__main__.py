@@ -15,7 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.bench.figures import FIGURES, Results
-from tests.bench.peers import INITPY, PEER_NAMES, REPO, find_peers, initpy, python_of
+from tests.bench.figures import ONE_COMMAND as FIGURES_OF_ONE
+from tests.bench.peers import (
+    ONE_COMMAND,
+    PEER_NAMES,
+    REPO,
+    binary_one,
+    find_peers,
+    initpy,
+    initpy_binary,
+    initpy_one,
+    python_of,
+)
 from tests.bench.stage import NAMESPACE, StageError, Workshop
 from tests.bench.table import BEGIN, put, table
 
@@ -28,6 +39,9 @@ if TYPE_CHECKING:
 DOCUMENTS = (REPO / "README.md", REPO / "docs" / "benchmarks.md")
 
 
+BINARY = os.environ.get("INITPY_BINARY")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print the table on stdout. Returns 0, or 1 when nothing can be measured."""
     options = _parser().parse_args(arguments)
@@ -35,11 +49,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("it takes root, and PID namespaces (unshare -pf --mount-proc)")
         return 1
     python = python_of(options.python)
-    others, missing = find_peers(options.peers, options.peers_dir.resolve())
+    names = [name for name in options.peers if not options.one or name in ONE_COMMAND]
+    others, missing = find_peers(names, options.peers_dir.resolve())
     if missing:
         say(f"not found, and left out: {', '.join(missing)}")
-    peers = [*[initpy(tree, python) for tree in (REPO, *options.tree)], *others]
+    trees = (REPO, *options.tree)
+    if options.one:
+        peers = [*others, *[initpy_one(tree, python) for tree in trees]]
+        peers += [binary_one(Path(BINARY).resolve())] if BINARY else []
+    else:
+        ours = [initpy(tree, python) for tree in trees]
+        ours[1:1] = [initpy_binary(Path(BINARY).resolve())] if BINARY else []
+        peers = [*ours, *others]
     figures = [figure for figure in FIGURES if figure.name in options.only]
+    if options.one:
+        figures = [figure for figure in figures if figure.name in FIGURES_OF_ONE]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # leave nothing behind
     workshop = Workshop.make()
     try:
@@ -47,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results = measure(figures, peers, workshop, options.rounds)
     finally:
         workshop.remove()
-    text = f"{table(results, peers)}\n{_circumstances(python, options.rounds)}\n"
+    text = f"{table(results, peers)}\n{_circumstances(python, options.rounds, peers[0].name)}\n"
     sys.stdout.write(text)
     if options.write:
         for document in DOCUMENTS:
@@ -80,11 +104,11 @@ def measure(
     return results
 
 
-def _circumstances(python: Path, rounds: int) -> str:
+def _circumstances(python: Path, rounds: int, first: str) -> str:
     version = subprocess.run([python, "-V"], capture_output=True, text=True, check=True).stdout
     system = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
     return (
-        f"Each cell: the median (the least to the greatest), and how many times {INITPY}'s it is."
+        f"Each cell: the median (the least to the greatest), and how many times {first}'s it is."
         f" {rounds} rounds, interleaved; {os.cpu_count()} CPUs ({_processor()}), Linux"
         f" {platform.release().partition('-')[0]}, {system}, {version.strip()}."
     )
@@ -129,6 +153,11 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=REPO / ".venv" / "peers",
         help="the venv, and node_modules, with the peers from PyPI and npm",
+    )
+    parser.add_argument(
+        "--one",
+        action="store_true",
+        help="the inits of one command, as times tini's; with the static executable INITPY_BINARY",
     )
     parser.add_argument("--python", help="that runs initpy; default: /usr/bin/python3")
     parser.add_argument(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 SETTLE_S = 0.3
 """From the last program's start to the next thing that is done to the init."""
 
+SIGNALS = 20
 ORPHANS = 20_000
 STORM_S = 2.0
 IDLE_S = 10.0
@@ -46,6 +48,7 @@ ROWS = (
     Row("orphans-burst", f"{ORPHANS:,} orphans die at once; from the last death to no zombie left"),
     Row("orphans-stream", f"{ORPHANS:,} orphans die one by one; the same"),
     Row("term", "TERM to the init; its program has it"),
+    Row("latency", "USR1 to an init at rest; its program has it", "µs"),
     Row("stop", "TERM to the init; 50 obedient programs and the init are gone"),
     Row("pss-1", "memory (PSS) of PID 1 with 1 program", "kB"),
     Row("pss-50", "memory (PSS) of PID 1 with 50 programs", "kB"),
@@ -89,6 +92,15 @@ def _start(peer: Peer, workshop: Workshop, results: Results) -> None:
         if peer.stops:
             sent_ns = stage.terminate()
             results.add("term", peer, _ms(stage.wait_for(TERM)[0].ns - sent_ns))
+
+
+def _latency(peer: Peer, workshop: Workshop, results: Results) -> None:
+    with Stage(peer, workshop, ["s"]) as stage:
+        stage.wait_for(START)
+        time.sleep(SETTLE_S)
+        for number in range(1, SIGNALS + 1):
+            sent_ns = stage.send(signal.SIGUSR1)
+            results.add("latency", peer, (stage.wait_for(TERM, number)[-1].ns - sent_ns) / 1e3)
 
 
 def _boot(peer: Peer, workshop: Workshop, results: Results) -> None:
@@ -188,8 +200,12 @@ def _idle(peer: Peer, workshop: Workshop, results: Results) -> None:
         results.add("idle", peer, sum(since <= float(at) < since + IDLE_S for _, at, *_ in calls))
 
 
+ONE_COMMAND = ("start", "latency", "orphans", "memory")
+"""The figures of inits that run one command."""
+
 FIGURES = (
     Figure("start", _start, ("start", "term"), lambda _: True),
+    Figure("latency", _latency, ("latency",), lambda peer: not peer.many),
     Figure("boot", _boot, ("boot", "stop"), lambda peer: peer.many),
     Figure("restart", _restart, ("restart",), lambda peer: peer.restarts),
     Figure("restart-late", _restart_late, ("restart-late",), lambda peer: peer.restarts, 5),

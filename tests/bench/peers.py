@@ -92,18 +92,50 @@ def initpy(tree: Path, python: Path) -> Peer:
 
     def configure(task: Task, folder: Path) -> list[str]:
         launcher = _install(tree, python, folder.parent)
-        config = folder / "initpy.toml"
-        lines = []
-        for number, command in enumerate(task.commands):
-            lines += [f"[program.p{number}]", f"command = {json.dumps(command)}", "startsecs = 0"]
-            lines += [f"autorestart = {json.dumps(task.restart)}"]
-        config.write_text("\n".join(lines) + "\n")
-        return [str(launcher), "-c", str(config)]
+        return [str(launcher), "-c", str(_toml(task, folder))]
 
     text = (tree / "initpy" / "__init__.py").read_text()
     match = re.search(r'__version__ = "(.*)"', text)
     name = INITPY if tree == REPO else f"{INITPY} in {tree}"
     return Peer(name, match.group(1) if match else "", configure)
+
+
+def initpy_one(tree: Path, python: Path) -> Peer:
+    """The same with one command."""
+
+    def configure(task: Task, folder: Path) -> list[str]:
+        return [str(_install(tree, python, folder.parent)), "--", *task.commands[0]]
+
+    name = f"{INITPY} --" if tree == REPO else f"{INITPY} -- in {tree}"
+    return Peer(name, "", configure, restarts=False, many=False)
+
+
+def binary_one(path: Path) -> Peer:
+    """The static executable with one command."""
+
+    def configure(task: Task, _: Path) -> list[str]:
+        return [str(path), "--", *task.commands[0]]
+
+    return Peer(f"{INITPY} --, static", "", configure, restarts=False, many=False)
+
+
+def initpy_binary(binary: Path) -> Peer:
+    """initpy as its static executable."""
+
+    def configure(task: Task, folder: Path) -> list[str]:
+        return [str(binary), "-c", str(_toml(task, folder))]
+
+    return Peer(f"{INITPY}, static", _version(str(binary), "--version"), configure)
+
+
+def _toml(task: Task, folder: Path) -> Path:
+    config = folder / "initpy.toml"
+    lines = []
+    for number, command in enumerate(task.commands):
+        lines += [f"[program.p{number}]", f"command = {json.dumps(command)}", "startsecs = 0"]
+        lines += [f"autorestart = {json.dumps(task.restart)}"]
+    config.write_text("\n".join(lines) + "\n")
+    return config
 
 
 def _install(tree: Path, python: Path, folder: Path) -> Path:
@@ -248,6 +280,10 @@ def _tini(peers: Path) -> Peer | None:
     return _single("tini", _which("tini", peers))
 
 
+def _catatonit(peers: Path) -> Peer | None:
+    return _single("catatonit", _which("catatonit", peers))
+
+
 def _dumb_init(peers: Path) -> Peer | None:
     return _single("dumb-init", _which("dumb-init", peers))
 
@@ -278,9 +314,12 @@ _PEERS = {
     "runit": _runit,
     "tini": _tini,
     "dumb-init": _dumb_init,
+    "catatonit": _catatonit,
 }
 
 PEER_NAMES = tuple(_PEERS)
+ONE_COMMAND = ("tini", "dumb-init", "catatonit")
+"""Those that run one command."""
 
 
 def python_of(path: str | None) -> Path:

@@ -6,6 +6,7 @@
  * "KIND NANOSECONDS PID", with CLOCK_MONOTONIC.
  *
  *   w:FILE         S at birth; waits for TERM, says T, exits with 0
+ *   s:FILE         S at birth; T for each USR1; exits with 0 on TERM
  *   x:FILE         S at birth; exits with 0 at once
  *   k<MS>:FILE     S at birth; after MS milliseconds K, and kills itself
  *   e:FILE CMD...  E, and becomes CMD, whose argv[0] is a path: the starting gun
@@ -81,6 +82,7 @@ __attribute__((used)) void begin(long *stack)
     char *at = stack[0] > 1 ? argv[1] : "";
     char mode = *at;
     unsigned long term = 1UL << (SIGTERM - 1), ms = 0;
+    unsigned long both = term | 1UL << (SIGUSR1 - 1);
     for (; *at && *at != ':'; at++)
         if (*at >= '0' && *at <= '9')
             ms = ms * 10 + (*at - '0');
@@ -95,11 +97,18 @@ __attribute__((used)) void begin(long *stack)
     }
     if (mode == 'w')
         call(SYS_rt_sigprocmask, SIG_BLOCK, (long)&term, 0, sizeof term);
+    if (mode == 's')
+        call(SYS_rt_sigprocmask, SIG_BLOCK, (long)&both, 0, sizeof both);
     say(file, 'S', born);
     if (mode == 'w') {
         while (call(SYS_rt_sigtimedwait, (long)&term, 0, 0, sizeof term) != SIGTERM)
             ;
         say(file, 'T', now());
+    } else if (mode == 's') {
+        long got;
+        while ((got = call(SYS_rt_sigtimedwait, (long)&both, 0, 0, sizeof both)) != SIGTERM)
+            if (got == SIGUSR1)
+                say(file, 'T', now());
     } else if (mode == 'k') {
         struct timespec nap = {ms / 1000, ms % 1000 * 1000000};
         call(SYS_nanosleep, (long)&nap, 0, 0, 0);

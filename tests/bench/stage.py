@@ -148,11 +148,13 @@ class Stage:
             StageError: there are not, in time.
         """
         due_at = time.monotonic() + within_s
-        while len(found := self.lines(kinds)) < count:
-            if time.monotonic() > due_at or self._outer.poll() is not None:
+        while True:
+            has_ended = self._outer.poll() is not None  # before a look that may be the last
+            if len(found := self.lines(kinds)) >= count:
+                return found
+            if time.monotonic() > due_at or has_ended:
                 raise StageError(self._why(f"{len(found)} of {count} lines {kinds}"))
             time.sleep(LOOK_S)
-        return found
 
     def gun_ns(self) -> int:
         """When the init was executed."""
@@ -180,9 +182,13 @@ class Stage:
 
     def terminate(self) -> int:
         """Send TERM to PID 1; returns when, in ns."""
+        return self.send(signal.SIGTERM)
+
+    def send(self, signum: int) -> int:
+        """Send PID 1 a signal; returns when, in ns."""
         pid = self.init_pid
         now_ns = time.monotonic_ns()
-        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signum)
         return now_ns
 
     def terminate_and_wait(self, within_s: float = 30.0) -> tuple[int, int]:

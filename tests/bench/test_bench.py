@@ -40,6 +40,31 @@ def test_one_round_of_initpy_alone_makes_a_table(why_no_namespace: str) -> None:
     assert all("**" in line for line in lines[2:4]), run.stderr
 
 
+@pytest.mark.namespace
+def test_one_round_of_the_inits_of_one_command(why_no_namespace: str) -> None:
+    if why_no_namespace:
+        skip_or_fail("namespace", why_no_namespace)
+    if shutil.which("gcc") is None:
+        skip_or_fail("namespace", "the probes have to be compiled, and there is no gcc")
+    bench = [sys.executable, "-m", "tests.bench", "--one", "--rounds", "1", "--peers", "tini"]
+    run = subprocess.run(
+        [*bench, "--only", "start,latency"],
+        cwd=REPO,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stderr
+    rows = [line for line in run.stdout.splitlines() if "**" in line]
+    assert [row.split(",")[0] for row in rows] == [
+        "| exec of the init to its program's first instruction",
+        "| TERM to the init; its program has it",
+        "| USR1 to an init at rest; its program has it",
+    ]
+    assert "initpy --" in run.stdout
+
+
 def test_a_cell_has_the_median_the_range_and_the_ratio_to_the_first_column() -> None:
     ours, theirs, other = _peer("ours"), _peer("theirs"), _peer("other")
     results = Results()

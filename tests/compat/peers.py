@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.compat.histories import from_events, from_log
-from tests.compat.setups import WATCHER, to_ini, to_toml
+from tests.compat.setups import WATCHER, to_ini, to_own_ini, to_toml
 from tests.support import REPO, Init, descendants, skip_or_fail, wait_for
 
 if TYPE_CHECKING:
@@ -301,15 +301,19 @@ class InitPy(Peer):
         as_pid1: bool = False,
         wrapper: Sequence[str] = (),
         env: Mapping[str, str],
+        reads: str = "initpy.toml",
     ) -> None:
         super().__init__(setup, folder)
         self._stopped: dict[str, Program] = {}
+        self._file = folder / reads
         self.write(setup)
-        self._init = Init(folder / "initpy.toml", folder, as_pid1=as_pid1, wrapper=wrapper, env=env)
+        self._init = Init(self._file, folder, as_pid1=as_pid1, wrapper=wrapper, env=env)
 
     def write(self, setup: Setup) -> None:
         self.setup = setup
-        (self.folder / "initpy.toml").write_text(to_toml(setup))
+        is_toml = self._file.suffix == ".toml"
+        text = to_toml(setup) if is_toml else to_own_ini(setup, self.folder)
+        self._file.write_text(text)
 
     @property
     def pid(self) -> int:
@@ -371,7 +375,9 @@ class Pair:
         own_clock: bool = False,
         traced: bool = False,
         as_pid1: bool = False,
+        reads: str = "initpy.toml",
     ) -> None:
+        """`reads`: the name of initpy's file, by which it is TOML or the same as supervisord's."""
         _skip_without_supervisord()
         folders = [folder / Supervisord.name, folder / InitPy.name]
         for own in folders:
@@ -385,7 +391,7 @@ class Pair:
             for own in folders
         ]
         self.supervisord = Supervisord(setup, folders[0], **how[0])
-        self.initpy = InitPy(setup, folders[1], **how[1])
+        self.initpy = InitPy(setup, folders[1], reads=reads, **how[1])
         self.peers: tuple[Peer, ...] = (self.supervisord, self.initpy)
 
     def end(self) -> None:

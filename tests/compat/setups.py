@@ -159,6 +159,14 @@ def to_toml(setup: Setup) -> str:
     return "\n".join(lines) + "\n"
 
 
+def to_own_ini(setup: Setup, folder: Path) -> str:
+    """supervisord's configuration, for initpy: the same file, and what it alone knows."""
+    lines = [to_ini(setup, folder, ["true"]), "[init]", "shutdown_timeout = 30"]
+    for each in setup.programs:
+        lines += [f"[program:{each.name}]", f"critical = {_ini(each.critical)}"]
+    return "\n".join(lines) + "\n"
+
+
 def _toml(value: Option) -> str:
     if isinstance(value, bool):
         return str(value).lower()

@@ -28,13 +28,16 @@ def name_of(scenario: Scenario) -> str:
     return re.sub(r"\W+", "-", f"{scenario.number} {scenario.tolerance} {scenario.promise}")
 
 
-@pytest.fixture(scope="module")
-def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    """One pair of daemons, with the programs of all scenarios that can live beside each other."""
+@pytest.fixture(scope="module", params=["initpy.toml", "supervisord.conf"])
+def crowd(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pair]:
+    """One pair of daemons, with the programs of all scenarios that can live beside each other:
+    once initpy has a file of its own, and once the same as supervisord."""
     programs = chain.from_iterable(scenario.programs for scenario in CROWD)
     groups = chain.from_iterable(scenario.groups for scenario in CROWD)
     setup = Setup((KEEPER, TICKER, *programs), tuple(groups))
-    pair = Pair(setup, tmp_path_factory.mktemp("crowd"), env=COLOUR)
+    pair = Pair(setup, tmp_path_factory.mktemp("crowd"), env=COLOUR, reads=request.param)
     yield pair
     pair.end()
 

@@ -125,7 +125,6 @@ def test_names_that_no_file_can_have(name: str) -> None:
         ("a = 1\n\n[x\n", 3),
         ("a = 1\na = 2\n", 2),
         ('a = """\n\n', 3),
-        ("[program:web]\n", 1),
         ("umask = 022\n", 1),
     ],
 )

@@ -206,6 +206,7 @@ DEFAULTS = {
     12: SignalRule(12, "reopen"),
     15: SignalRule(15, "shutdown"),
     28: SignalRule(28, "ignore"),
+    59: SignalRule(59, "upgrade"),
 }
 
 FARM = (
@@ -219,6 +220,8 @@ FARM = (
     ("line", "rule"),
     [
         ('HUP = "shutdown"', SignalRule(1, "shutdown")),
+        ('USR1 = "upgrade"', SignalRule(10, "upgrade")),
+        ('59 = "ignore"', SignalRule(59, "ignore")),
         ('TERM = "ignore"', SignalRule(15, "ignore")),
         ('USR1 = "reopen"', SignalRule(10, "reopen")),
         ('SIGUSR1 = "forward"', SignalRule(10, "forward", (), 10)),
@@ -248,7 +251,7 @@ def test_the_action_of_a_signal(line: str, rule: SignalRule) -> None:
 
 
 EXPECTED_ACTION = (
-    'expected "shutdown", "reload", "reopen", "ignore", "forward", "forward:NAME", '
+    'expected "shutdown", "reload", "reopen", "upgrade", "ignore", "forward", "forward:NAME", '
     '"forward:NAME=SIGNAL" or "forward=SIGNAL", not '
 )
 

@@ -68,6 +68,7 @@ def test_a_command_is_all_that_a_program_needs() -> None:
             SignalRule(12, "reopen"),
             SignalRule(15, "shutdown"),
             SignalRule(28, "ignore"),
+            SignalRule(59, "upgrade"),
         ),
         shutdown_timeout_s=9.0,
         exit_code_from=(),

@@ -23,7 +23,7 @@ from tests.docker.engine import (
 from tests.support import skip_or_fail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 BASE_IMAGE = os.environ.get("INITPY_TEST_BASE", "initpy-test/base:bookworm")
 USERS = {
@@ -114,8 +114,11 @@ def start(engine: Engine) -> Iterator[Callable[..., Container]]:
     """Start a container of the test's own; it is removed, and its log shown if the test fails."""
     created: list[Container] = []
 
-    def start(image: str, *command: str, files: dict[Path, str]) -> Container:
-        container = Container(engine, image, command, options=["--network", "none"], files=files)
+    def start(
+        image: str, *command: str, files: dict[Path, str], options: Sequence[str] = ()
+    ) -> Container:
+        options = ("--network", "none", *options)
+        container = Container(engine, image, command, options=options, files=files)
         created.append(container)
         container.start()
         return container

@@ -83,14 +83,21 @@ class Engine:
 
 def build_example(engine: Engine, example: str, base: str) -> str:
     """Build the image of an example on a base image; its tag."""
-    tag = f"initpy-test/{example}:{uuid.uuid4().hex[:12]}"
+    dockerfile = REPO / "examples" / example / "Dockerfile"
+    return build_image(engine, dockerfile, REPO, f"BASE_IMAGE={base}")
+
+
+def build_image(engine: Engine, dockerfile: Path, context: Path, *arguments: str) -> str:
+    """Build an image, with build arguments; its tag."""
+    tag = f"initpy-test/image:{uuid.uuid4().hex[:12]}"
     said = ""
     for buildkit in ("1", "0"):  # ten times as fast on a slow storage driver, but not everywhere
         done = subprocess.run(
             [
                 *(engine.binary, "build", "--network", "host", "--tag", tag),
-                *("--file", f"examples/{example}/Dockerfile"),
-                *("--build-arg", f"BASE_IMAGE={base}", "."),
+                *("--file", str(dockerfile)),
+                *[f"--build-arg={argument}" for argument in arguments],
+                str(context),
             ],
             cwd=REPO,
             env={**os.environ, "DOCKER_BUILDKIT": buildkit},
@@ -105,7 +112,7 @@ def build_example(engine: Engine, example: str, base: str) -> str:
         said += done.stdout
         if done.returncode == 0:
             return tag
-    pytest.fail(f"cannot build the image of {example}:\n{said}")
+    pytest.fail(f"cannot build the image of {dockerfile}:\n{said}")
 
 
 def base_with_certificates(engine: Engine, base: str) -> str:

@@ -90,6 +90,12 @@ class Relay:
     def command(self, *words: object) -> None:
         os.write(self._commands_fd, frame(words))
 
+    def hang_up(self) -> None:
+        """As when PID 1 is gone."""
+        null_fd = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
+        os.dup2(null_fd, self._commands_fd, inheritable=False)
+        os.close(null_fd)
+
     def messages(self) -> list[str]:
         """What it has had PID 1 log so far."""
         while self.pid and select.select([self._reports_fd], [], [], 0)[0]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from initpy.logplan import JSON, PREFIX, RAW, STREAM, SYSLOG, Sink
+from initpy.logplan import JSON, LEFT, PREFIX, RAW, STREAM, SYSLOG, Sink
 from initpy.logs.channels import READ_BYTES
 from initpy.logs.memory import TAIL_BYTES, Tail
 from tests.logs.support import PID, Relay, channel_plan, to_file, wait_for_content
@@ -525,8 +525,14 @@ def test_a_signal_to_everyone_does_not_end_the_relay(start_relay: Start, tmp_pat
 
 def test_the_relay_ends_when_pid1_is_gone(start_relay: Start, tmp_path: Path) -> None:
     relay = start_relay(channel_plan(to_file(tmp_path / "log")))
+    relay.hang_up()
+    assert relay.wait() == LEFT
+
+
+def test_the_relay_leaves_when_it_is_asked_to(start_relay: Start, tmp_path: Path) -> None:
+    relay = start_relay(channel_plan(to_file(tmp_path / "log")))
     relay.command("leave")
-    assert relay.wait() == 0
+    assert relay.wait() == LEFT
 
 
 def test_a_flooded_pipe_is_made_larger(start_relay: Start, tmp_path: Path) -> None:

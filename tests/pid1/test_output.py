@@ -65,7 +65,8 @@ def test_channels_are_kept(start_either: Start) -> None:
     init = start_either(toml)
     assert init.wait() == 0
     (out,) = [json.loads(line) for line in init.output().splitlines()]
-    (err,) = [json.loads(line) for line in init.log().splitlines() if line.startswith("{")]
+    entries = [json.loads(line) for line in init.log().splitlines() if line.startswith("{")]
+    (err,) = [entry for entry in entries if entry["program"] != "initpy"]
     assert (out["message"], out["channel"], out["program"]) == ("out", "stdout", "web")
     assert (err["message"], err["channel"], err["pid"]) == ("err", "stderr", out["pid"])
 
@@ -104,7 +105,7 @@ def test_a_program_of_another_user_can_open_its_dev_stdout(start_init: Start) ->
     toml = '[init]\nlog = "prefix"\n' + says("web", "echo hello > /dev/stdout") + ONCE
     init = start_init(toml + 'user = "nobody"\n')
     assert init.wait() == 0
-    assert init.output() == "web | hello\n"
+    assert init.output() == "web    | hello\n"
 
 
 def test_pipes_outlive_the_programs(start_either: Start, tmp_path: Path) -> None:
@@ -219,7 +220,7 @@ def test_a_relay_has_nothing_but_what_it_needs(start_init: Start) -> None:
 
 def test_one_form_holds_for_all(start_either: Start) -> None:
     """All that comes from a container, initpy's own lines included, is JSON."""
-    toml = '[init]\nlog = "json"\nlog_format = "json"\n' + says("web", 'echo "a \\"b"') + ONCE
+    toml = '[init]\nlog = "json"\n' + says("web", 'echo "a \\"b"') + ONCE
     init = start_either(toml)
     assert init.wait() == 0
     lines = [line for line in init.log().splitlines() if "acting as a subreaper" not in line]

@@ -8,7 +8,6 @@ checks. What cannot be seen from here is not warned of.
 from __future__ import annotations
 
 import time
-from signal import SIGTERM
 
 from initpy.config.accounts import NOT_ROOT
 from initpy.config.lint.commands import read
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
     from initpy.config.problems import Place
     from initpy.config.reading import Block, Sections
     from initpy.plan import Plan, ProcessSpec
+
+_TERM = 15
 
 MAX_OF_PROGRAM = 20
 """Processes of a program that are judged: the others only differ in their numbers."""
@@ -146,7 +147,7 @@ class _Linter:
         if not reading.commands or spec.stop_command:
             return
         name = reading.commands[-1].name
-        if spec.stopsteps[0][0] == SIGTERM and not name.startswith(_NOT_ENDED_BY_TERM):
+        if spec.stopsteps[0][0] == _TERM and not name.startswith(_NOT_ENDED_BY_TERM):
             return
         from initpy.config.lint import stopping  # noqa: PLC0415
 
@@ -227,9 +228,7 @@ def _warn(place: Place, said: Iterable[str]) -> int:
 
 def _shell_syntax(place: Place) -> Iterable[str]:
     """What is meant for a shell in the command at `place`, as it is written there."""
-    value: object = place.document.table
-    for part in place.path:
-        value = value.get(part) if isinstance(value, dict) else None
+    value = place.document.value(place.path)
     if isinstance(value, list):
         words = [word for word in value if isinstance(word, str)]
         is_suspect = any(word.lstrip("12").startswith(_OPERATORS) for word in words)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 
 from initpy.config.lint.configs import directives, included
 from initpy.config.lint.daemons import daemon_of
@@ -73,6 +72,8 @@ def not_stopped(
 
 
 def _name_of(signum: int) -> str:
+    import signal  # noqa: PLC0415
+
     try:
         return signal.Signals(signum).name.removeprefix("SIG")
     except ValueError:  # a real-time signal

@@ -1,0 +1,420 @@
+"""What a supervisord.conf comes to in initpy: the tables that the TOML would have.
+
+What initpy does not have, or does in another way, is said here, once for a file. What supervisord
+ignores without a word is ignored with one.
+"""
+
+from __future__ import annotations
+
+import re
+
+from initpy.config.ini.syntax import Option, Section
+from initpy.config.ini.values import DialectError, Variables, lone_percent, value_of
+from initpy.config.kinds import Command, Environment, Text, is_template
+from initpy.config.problems import Problem, nearest, shown
+from initpy.config.settings import GROUP, INIT, PROGRAM
+from initpy.core.values import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from initpy.config.problems import Path, Report
+    from initpy.config.settings import Setting
+
+    Merged = tuple[Section, dict[str, Option], list[Section]]
+    """The first section of a name, the options of all of that name, and all of them."""
+
+_CHANNEL_OPTIONS = tuple(
+    [
+        f"{channel}_{option}"
+        for channel in ("stdout", "stderr")
+        for option in (
+            "logfile",
+            "logfile_maxbytes",
+            "logfile_backups",
+            "capture_maxbytes",
+            "events_enabled",
+            "syslog",
+        )
+    ]
+)
+
+PROGRAM_OPTIONS = (
+    "command",
+    "process_name",
+    "numprocs",
+    "numprocs_start",
+    "priority",
+    "autostart",
+    "autorestart",
+    "startsecs",
+    "startretries",
+    "exitcodes",
+    "stopsignal",
+    "stopwaitsecs",
+    "stopasgroup",
+    "killasgroup",
+    "user",
+    "umask",
+    "directory",
+    "environment",
+    "serverurl",
+    "redirect_stderr",
+    *_CHANNEL_OPTIONS,
+)
+"""What supervisord knows in a [program:x]."""
+
+OWN_OPTIONS = ("critical",)
+"""What initpy takes there as well. Its other settings have to be TOML: supervisord ignores what it
+does not know, so a file may have had a `group` or a `type` for years, to no effect."""
+
+LISTENER_OPTIONS = (*PROGRAM_OPTIONS, "events", "buffer_size", "result_handler")
+GROUP_OPTIONS = ("programs", "priority")
+SUPERVISORD_OPTIONS = (
+    "logfile",
+    "logfile_maxbytes",
+    "logfile_backups",
+    "loglevel",
+    "pidfile",
+    "umask",
+    "nodaemon",
+    "silent",
+    "minfds",
+    "minprocs",
+    "nocleanup",
+    "childlogdir",
+    "user",
+    "directory",
+    "strip_ansi",
+    "environment",
+    "identifier",
+)
+INIT_OPTIONS = ("shutdown_timeout", "exit_code_from")
+SERVER_OPTIONS = {
+    "unix_http_server": ("file", "chmod", "chown", "username", "password"),
+    "inet_http_server": ("port", "username", "password"),
+    "supervisorctl": ("serverurl", "username", "password", "prompt", "history_file"),
+}
+
+_DEFAULTS_OF_PROGRAMS = ("user", "directory", "umask", "strip_ansi")
+"""Options of [supervisord] that each program gets which has none of its own."""
+
+_LIMITS = {"minfds": "nofile", "minprocs": "nproc"}
+
+_FULFILLED = (
+    "environment",
+    "nodaemon",
+    *[name for name in _DEFAULTS_OF_PROGRAMS if PROGRAM.setting(name) is not None],
+    *_LIMITS,
+)
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_SAFE_REFERENCE = re.compile(
+    r"%\((?:program_name|group_name)\)s|%\((?:process_num|numprocs)\)[-#0+]*[0-9]*[ds]|%%"
+)
+"""What is one word, whatever it stands for."""
+
+_OPTION_LINE = re.compile(r"([A-Za-z_]+)\s*[=:]")
+
+_HEADER_LINE = re.compile(r"\[[a-z_-]+(?::[^]]+)?\]$")
+
+NOT_CRITICAL = (
+    "no program in it is critical: when one has failed for good, the container runs on, as with "
+    "supervisord; critical=true in a [program:x] changes that"
+)
+NOT_USED = "not used: initpy stays in the foreground and logs to stderr, not to a file"
+NO_SERVER = "not used: initpy answers no supervisorctl and serves no page"
+NOT_RUN = "not run: initpy has no events to tell it of"
+NO_FASTCGI = (
+    "initpy makes no sockets for FastCGI: make it a [program:x] whose command opens the socket "
+    "itself, as spawn-fcgi -n does"
+)
+FOR_EACH = "each program has it now that has none of its own, also with nodaemon"
+HOME = "programs with a user get its HOME, USER and LOGNAME; supervisord leaves these as they are"
+
+
+class Origin(Value):
+    """Where a key of the table comes from."""
+
+    file: str
+    line: int
+    name: str
+    """How it is called there: `[program:web] command`."""
+
+
+class Translation(Value):
+    """The outcome."""
+
+    table: dict[str, Any]
+    """As the TOML would have it."""
+    origins: dict[Path, Origin]
+    sections: dict[str, Merged]
+    """All that was read."""
+    paths: dict[str, Path]
+    """What each section with a place in the table has become."""
+    used: frozenset[tuple[str, str]]
+    """(section, option): what the table has of it."""
+    kept: dict[str, dict[str, str]]
+    """The sections that only a control plane has a use for: event listeners, servers, clients."""
+
+
+class Translator:
+    """Goes through the sections; what is wrong is reported."""
+
+    def __init__(self, sections: dict[str, Merged], file: str, report: Report) -> None:
+        self._sections = sections
+        self._file = file
+        self._report = report
+        self._table: dict[str, Any] = {}
+        self._origins: dict[Path, Origin] = {}
+        self._paths: dict[str, Path] = {}
+        self._used: set[tuple[str, str]] = set()
+        self._kept: dict[str, dict[str, str]] = {}
+
+    def translation(self) -> Translation:
+        for name in self._sections:
+            self._section(name)
+        self._give_defaults()
+        self._say_what_differs()
+        return Translation(
+            self._table,
+            self._origins,
+            self._sections,
+            self._paths,
+            frozenset(self._used),
+            self._kept,
+        )
+
+    def _section(self, section: str) -> None:
+        kind, colon, name = section.partition(":")
+        name = name.strip()
+        if kind == "program" and colon:
+            self._program(section, name)
+        elif kind == "group" and colon:
+            self._group(section, name)
+        elif kind == "fcgi-program" and colon:
+            self._problem(self._sections[section][0], section, NO_FASTCGI)
+        elif kind == "eventlistener" and colon:
+            self._keep(section)
+            self._warn_of_unknown(section, LISTENER_OPTIONS)
+            self._problem(self._sections[section][0], section, NOT_RUN, is_warning=True)
+        elif kind in SERVER_OPTIONS:
+            self._keep(section)
+            self._warn_of_unknown(section, SERVER_OPTIONS[kind])
+        elif kind in ("rpcinterface", "ctlplugin"):
+            self._keep(section)
+        elif section == "supervisord":
+            self._supervisord(section)
+        elif section == "init":
+            self._init(section)
+        elif section != "include":
+            known = [f"{kind}:{name}" for kind in ("program", "group", "eventlistener")]
+            known += [*SERVER_OPTIONS, "supervisord", "include", "init"]
+            text = f"unknown section: supervisord ignores it, too{nearest(section, known)}"
+            self._problem(self._sections[section][0], section, text, is_warning=True)
+
+    # The sections that there are in the TOML.
+
+    def _program(self, section: str, name: str) -> None:
+        path = ("program", name)
+        if name in self._table.get("program", ()):
+            first = next(it for it, known in self._paths.items() if known == path)
+            self._problem(self._sections[section][0], section, f"the same program as [{first}]")
+            return
+        table = self._open(section, path)
+        options = self._sections[section][1]
+        table["critical"] = False
+        for option in options.values():
+            setting = PROGRAM.setting(option.name)
+            if option.name not in (*PROGRAM_OPTIONS, *OWN_OPTIONS) or setting is None:
+                continue
+            if not option.text and isinstance(setting.kind, Text):
+                continue  # as if it were not there
+            self._set(section, path, table, option, setting)
+        command = table.get("command", "")
+        if _SAFE_NAME.fullmatch(name):
+            command = _SAFE_REFERENCE.sub("", command)
+        if is_template(command):
+            table["expand_first"] = True
+        self._warn_of_unknown(section, (*PROGRAM_OPTIONS, *OWN_OPTIONS))
+
+    def _group(self, section: str, name: str) -> None:
+        path = ("group", name)
+        table = self._open(section, path)
+        for option in self._sections[section][1].values():
+            setting = GROUP.setting(option.name)
+            if setting is not None:
+                self._set(section, path, table, option, setting)
+        self._warn_of_unknown(section, GROUP_OPTIONS)
+
+    def _init(self, section: str) -> None:
+        table = self._open(section, ("init",))
+        for option in self._sections[section][1].values():
+            setting = INIT.setting(option.name)
+            if option.name in INIT_OPTIONS and setting is not None:
+                self._set(section, ("init",), table, option, setting)
+        self._warn_of_unknown(section, INIT_OPTIONS)
+
+    def _supervisord(self, section: str) -> None:
+        first, options, _ = self._sections[section]
+        setting = INIT.setting("environment")
+        if setting is not None and "environment" in options:
+            table = self._table.setdefault("init", {})
+            self._set(section, ("init",), table, options["environment"], setting)
+        self._warn_of_unknown(section, SUPERVISORD_OPTIONS)
+        known = [name for name in options if name in SUPERVISORD_OPTIONS]
+        if unused := [name for name in known if name not in _FULFILLED]:
+            self._problem(first, section, f"{', '.join(unused)}: {NOT_USED}", is_note=True)
+
+    def _give_defaults(self) -> None:
+        """What [supervisord] has for all programs, to each of them."""
+        options = self._sections["supervisord"][1] if "supervisord" in self._sections else {}
+        programs = self._table.get("program", {})
+        for name in _DEFAULTS_OF_PROGRAMS:
+            option = options.get(name)
+            setting = PROGRAM.setting(name)
+            if option is None or setting is None or (name, option.text) in _IS_ROOT:
+                continue
+            given = False
+            for program, table in programs.items():
+                if name not in table:
+                    given = True
+                    self._set("supervisord", ("program", program), table, option, setting)
+            if given and name in ("directory", "umask"):
+                self._problem(option, "supervisord", FOR_EACH, is_note=True)
+        for name, limit in _LIMITS.items():
+            if name in options:
+                self._raise_limit(options[name], limit, programs)
+
+    def _raise_limit(self, option: Option, limit: str, programs: dict[str, Any]) -> None:
+        """What supervisord does to its own limits, where they are below what is asked for."""
+        import resource  # noqa: PLC0415
+
+        if not re.fullmatch("[0-9]{1,18}", option.text, re.ASCII):
+            text = f"expected a whole number, not {shown(option.text)}"
+            self._problem(option, "supervisord", text)
+            return
+        least = int(option.text)
+        soft, hard = resource.getrlimit(getattr(resource, f"RLIMIT_{limit.upper()}"))
+        if soft == resource.RLIM_INFINITY or soft >= least:
+            return
+        upper = "unlimited" if hard == resource.RLIM_INFINITY else max(hard, least)
+        for program, table in programs.items():
+            table.setdefault("rlimits", {})[limit] = [least, upper]
+            self._origin(("program", program, "rlimits", limit), option, "supervisord")
+
+    # What is said once.
+
+    def _say_what_differs(self) -> None:
+        programs = {
+            section: options
+            for section, (_, options, _) in self._sections.items()
+            if section.startswith("program:")
+        }
+        if programs and not any("critical" in options for options in programs.values()):
+            self._report.add(self._note(self._file, 0, "", NOT_CRITICAL))
+        servers = [name for name in self._kept if not name.startswith("eventlistener:")]
+        if servers:
+            at = self._sections[servers[0]][0]
+            names = ", ".join([f"[{name}]" for name in servers])
+            self._report.add(self._note(at.file, at.line, names, NO_SERVER))
+        for name, table in self._table.get("program", {}).items():
+            if "user" in table and not {"HOME", "USER"} <= table.get("environment", {}).keys():
+                origin = self._origins["program", name, "user"]
+                self._report.add(self._note(origin.file, origin.line, origin.name, HOME))
+                break
+
+    # Small change.
+
+    def _open(self, section: str, path: Path) -> dict[str, Any]:
+        """The table for a section; it may be there already."""
+        table = self._table
+        for part in path:
+            table = table.setdefault(str(part), {})
+        first = self._sections[section][0]
+        self._origins.setdefault(path, Origin(first.file, first.line, f"[{section}]"))
+        self._paths[section] = path
+        return table
+
+    def _set(
+        self, section: str, path: Path, table: dict[str, Any], option: Option, setting: Setting
+    ) -> None:
+        """Put an option into a table, as its setting wants it."""
+        self._warn_of_lines(section, option)
+        self._origin((*path, option.name), option, section)
+        self._used.add((section, option.name))
+        if lone_percent(option.text):
+            self._problem(option, section, 'a "%" on its own: to have one, write "%%"')
+            return
+        try:
+            if isinstance(setting.kind, Environment):
+                for text in Variables(option.text).strange:
+                    self._problem(option, section, text, is_warning=True)
+            table[option.name] = value_of(setting.kind, option.text)
+        except DialectError as exc:
+            self._problem(option, section, str(exc))
+        if isinstance(setting.kind, Command) and option.beside and _has_open_quote(option.text):
+            text = (
+                'the quotes do not end before " ;" or " #", which begins a comment even in quotes'
+            )
+            self._problem(option, section, text, is_warning=True)
+
+    def _origin(self, path: Path, option: Option, section: str) -> None:
+        self._origins[path] = Origin(option.file, option.line, f"[{section}] {option.name}")
+
+    def _keep(self, section: str) -> None:
+        options = self._sections[section][1]
+        self._kept[section] = {option.name: option.text for option in options.values()}
+
+    def _warn_of_unknown(self, section: str, known: tuple[str, ...]) -> None:
+        """Of the options that stand in the section itself, not in [DEFAULT]."""
+        for part in self._sections[section][2]:
+            for option in part.options:
+                if option.name in known:
+                    continue
+                text = f"unknown option: supervisord ignores it, too{nearest(option.name, known)}"
+                if known[0] == "command" and PROGRAM.setting(option.name) is not None:
+                    text = (
+                        "only initpy's TOML has it: supervisord ignores it here, and so does initpy"
+                    )
+                self._problem(option, section, text, is_warning=True)
+
+    def _warn_of_lines(self, section: str, option: Option) -> None:
+        """Lines that were meant as options or sections of their own, and are indented."""
+        for number, line in option.lines:
+            found = _OPTION_LINE.match(line)
+            known = (*PROGRAM_OPTIONS, *OWN_OPTIONS, *GROUP_OPTIONS)
+            if (found and found[1].lower() in known) or _HEADER_LINE.match(line):
+                text = f"the line is indented, so it continues the value of {option.name}"
+                name = f"[{section}] {found[1]}" if found else line
+                self._report.add(Problem(option.file, number, name, text, is_warning=True))
+
+    def _problem(
+        self,
+        at: Section | Option,
+        section: str,
+        text: str,
+        *,
+        is_warning: bool = False,
+        is_note: bool = False,
+    ) -> None:
+        key = f"[{section}] {at.name}" if isinstance(at, Option) else f"[{section}]"
+        self._report.add(Problem(at.file, at.line, key, text, is_warning or is_note, is_note))
+
+    def _note(self, file: str, line: int, key: str, text: str) -> Problem:
+        return Problem(file, line, key, text, is_warning=True, is_note=True)
+
+
+_IS_ROOT = (("user", "root"), ("user", "0"))
+"""What programs run as anyway, where supervisord could do it."""
+
+
+def _has_open_quote(text: str) -> bool:
+    import shlex  # noqa: PLC0415
+
+    try:
+        shlex.split(text)
+    except ValueError:
+        return True
+    return False

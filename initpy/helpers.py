@@ -1,0 +1,129 @@
+"""Floor 2: the forked helpers of PID 1: what each is to find out, what it has said, how it ends.
+
+A helper outlives the image of PID 1 that has forked it, so what is to be done with its answer is
+told by its task, which is a value, and not by a function.
+"""
+
+from __future__ import annotations
+
+import posix
+
+from initpy.core.messages import WARN
+from initpy.linux.spawn import fork_helper
+from initpy.wire import Frames, WireError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from initpy.core.states import ExitStatus
+    from initpy.core.values import Value
+    from initpy.linux.signals import Inherited
+
+READ_BYTES = 8192
+CLOSED = -1
+SIGKILL = 9
+
+
+class Helper:
+    """A helper that lives."""
+
+    KEPT = ("answered", "fd", "frames", "name", "pid", "task", "values")
+
+    def __init__(self, pid: int, fd: int, name: str, task: Value) -> None:
+        self.pid = pid
+        self.fd = fd
+        """CLOSED after its end of file, or its first nonsense."""
+        self.name = name
+        self.task = task
+        self.frames = Frames()
+        self.values: list[object] = []
+        """What it has said, and nobody has seen to."""
+        self.answered = False
+        """A value of it has been seen to."""
+
+
+class Helpers:
+    """All of them, by pid."""
+
+    KEPT = ("by_pid",)
+
+    def __init__(
+        self,
+        inherited: Inherited,
+        watch: Callable[[int, Callable[[], None]], None],
+        close: Callable[[int], None],
+        say: Callable[[str, str], None],
+        take_value: Callable[[Helper, object], None],
+        take_end: Callable[[Helper, ExitStatus], None],
+    ) -> None:
+        """`watch` and `close` are for the helpers' fds, `say` for the log; `take_value` and
+        `take_end` see to what a helper says, and to its end."""
+        self.by_pid: dict[int, Helper] = {}
+        self._inherited = inherited
+        self._watch = watch
+        self._close = close
+        self._say = say
+        self._take_value = take_value
+        self._take_end = take_end
+
+    def fork(self, name: str, body: Callable[[int], int], task: Value) -> int:
+        """Start a helper that runs `body` with the fd to write its answer to. Returns its pid.
+
+        Raises:
+            OSError: pipe or fork failed.
+        """
+        pid, _ = fork_helper(
+            body, self._inherited, lambda pid, fd: self._record(Helper(pid, fd, name, task))
+        )
+        self.watch(self.by_pid[pid])
+        return pid
+
+    def adopt(self, pid: int, fd: int, name: str, task: Value) -> None:
+        """The same for one that has been forked already."""
+        self._record(Helper(pid, fd, name, task))
+        self.watch(self.by_pid[pid])
+
+    def _record(self, helper: Helper) -> None:
+        self.by_pid[helper.pid] = helper
+
+    def watch(self, helper: Helper) -> None:
+        """Hear what it says."""
+        if helper.fd != CLOSED:
+            self._watch(helper.fd, lambda: self.hear(helper))
+
+    def hear(self, helper: Helper) -> None:
+        """Take what a helper has sent; its pipe is closed at its end, or at the first nonsense."""
+        self._answer(helper)
+        while helper.fd != CLOSED:
+            try:
+                helper.frames.held += (raw := posix.read(helper.fd, READ_BYTES))
+                helper.frames.feed(b"", helper.values)
+            except BlockingIOError:
+                return
+            except WireError as exc:
+                self._say(WARN, f"the {helper.name} helper sends nonsense: {exc}")
+                raw = b""
+            self._answer(helper)
+            if not raw:
+                self.hang_up(helper)
+
+    def _answer(self, helper: Helper) -> None:
+        while helper.values:
+            self._take_value(helper, helper.values[0])
+            helper.answered = True
+            del helper.values[:1]
+
+    def hang_up(self, helper: Helper) -> None:
+        """Listen to it no more."""
+        if helper.fd != CLOSED:
+            fd, helper.fd = helper.fd, CLOSED  # the number will soon be another file's
+            self._close(fd)
+
+    def bury(self, pid: int, status: ExitStatus) -> None:
+        """It has been reaped."""
+        helper = self.by_pid[pid]
+        self.hear(helper)
+        self.hang_up(helper)
+        self._take_end(helper, status)
+        self.by_pid.pop(pid, None)

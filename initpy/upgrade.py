@@ -1,0 +1,105 @@
+"""Floor 2: whether a new program can take over: asked by a helper, answered by the program.
+
+The program is executed as a child, with a copy of the state and the command line of PID 1. It says
+that it can take over by exiting with 0; if not, its last line on stdout or stderr says why.
+"""
+
+from __future__ import annotations
+
+import posix
+import select
+import time
+
+from initpy import handover, repair
+from initpy.core.messages import TimerFired
+from initpy.core.supervisor import OWN_TIMER, Supervisor, step
+from initpy.linux.image import CHECK, VARIABLE, memory_file
+from initpy.linux.spawn import errno_name
+from initpy.wire import frame
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from initpy.pid1 import Pid1
+
+CHECK_S = 5.0
+"""A program that has not answered by then hangs."""
+
+MAX_SAID_BYTES = 64 * 1024
+NO_SUCH_TIMER = -1
+
+
+def ask(loop: Pid1, answer_fd: int) -> int:
+    """In a helper: ask the open program with a copy of the state, and write why it cannot take over
+    (empty: it can), as a frame, to `answer_fd`. Returns the helper's exit code."""
+    try:
+        copy = memory_file(repair.packed(loop, 0.0, "a copy"))
+        why_not = _why_not(loop.new_program or 0, loop.image.argv, loop.environment, copy)
+    except Exception as exc:
+        why_not = f"it could not be asked: {exc}"
+    message = frame(why_not)
+    while message:
+        message = message[posix.write(answer_fd, message) :]
+    return 0
+
+
+def _why_not(program: int, argv: list[str], environment: dict[bytes, bytes], state_fd: int) -> str:
+    until = time.monotonic() + CHECK_S
+    read_fd, write_fd = posix.pipe2(posix.O_CLOEXEC)
+    pid = posix.fork()
+    if pid == 0:
+        try:
+            posix.dup2(write_fd, 1)
+            posix.dup2(write_fd, 2)
+            posix.set_inheritable(state_fd, True)
+            given = {**environment, VARIABLE: b"%b %d" % (CHECK, state_fd)}
+            posix.execve(program, argv, given)
+        except OSError as exc:
+            posix.write(2, f"it cannot be executed: {errno_name(exc)}".encode())
+        finally:
+            posix._exit(126)
+    posix.close(write_fd)
+    said = _hear(read_fd, until)
+    while (ended := posix.waitpid(pid, posix.WNOHANG))[0] == 0:
+        if time.monotonic() > until:
+            posix.kill(pid, 9)
+            posix.waitpid(pid, 0)
+            return f"it has not said within {CHECK_S:g} s whether it can take over"
+        time.sleep(0.005)
+    if ended[1] == 0:
+        return ""
+    lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
+    code = posix.waitstatus_to_exitcode(ended[1])
+    how = f"exit status {code}" if code >= 0 else f"ended by signal {-code}"
+    return lines[-1].strip() if lines else f"it cannot take over ({how})"
+
+
+def _hear(fd: int, until: float) -> bytes:
+    """All that is said, until the end of file or that time."""
+    said = b""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    while poll.poll(max(0.0, until - time.monotonic()) * 1000):
+        part = posix.read(fd, 4096)
+        if not part:
+            break
+        said = (said + part)[-MAX_SAID_BYTES:]
+    return said
+
+
+def answer(raw: bytes) -> int:
+    """In the new program: take a copy of the state in hand, and change nothing.
+
+    Returns the exit code, 0 if it can be taken over; why not is said on stderr.
+    """
+    try:
+        state, _, _ = handover.unpack(raw)
+        repair.verify(state)
+        supervisor = state["loop"]["state"]
+        if type(supervisor) is not Supervisor:
+            raise handover.HandOverError("there is no supervisor in the state")
+        step(supervisor, TimerFired(OWN_TIMER, NO_SUCH_TIMER), time.monotonic())
+    except Exception as exc:
+        why = str(exc) if isinstance(exc, handover.HandOverError) else repr(exc)
+        posix.write(2, f"it cannot take over: {why}\n".encode(errors="replace"))
+        return 1
+    return 0
