@@ -243,9 +243,9 @@ class LoggingOut:
     def _end_drain(self, failure: str) -> None:
         if failure:
             self._say(WARN, f"not all output of programs has been written: {failure}")
+        self._drained()  # first: after a fault behind it, it would have to be called again
         self._drain_until = None
         self._start_at = None
-        self._drained()
 
     # ------------------------------------------------------------ the relay
 

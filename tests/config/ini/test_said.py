@@ -69,8 +69,6 @@ def test_sections(text: str, said: list[str]) -> None:
         ("stdout_logfile=/dev/fd/1\nstderr_logfile=/dev/stderr", []),
         ("stdout_logfile=/var/log/a.log\nstderr_logfile=/var/log/b.log", []),
         ("stderr_logfile=NONE", []),
-        ("stdout_logfile=/nowhere/log",
-         [f'{F}:4: warning: [program:web] stdout_logfile: there is no directory "/nowhere"']),
         ("user=nobody", [f"{F}:4: note: [program:web] user: {HOME}"]),
         ("user=nobody\nenvironment=HOME=/x,USER=y", []),
         ("user=nobody\nenvironment=HOME=/x", [f"{F}:4: note: [program:web] user: {HOME}"]),
