@@ -191,13 +191,19 @@ class SyslogSink(Sink):
 
     def _resolve(self) -> None:
         kind = _socket.SOCK_STREAM if self._is_stream else _socket.SOCK_DGRAM
+        host, port = self._address.host, self._address.port
+        numeric = _numeric(host)
+        if numeric is not None:
+            self._resolved.append((numeric, (host, port)))
+            return
         try:
-            family, _, _, _, address = _socket.getaddrinfo(
-                self._address.host, self._address.port, 0, kind
-            )[0]
+            family, _, _, _, address = _socket.getaddrinfo(host, port, 0, kind)[0]
             self._resolved.append((family, address))
         except OSError as exc:
-            self._resolved.append(exc)
+            if host == "localhost":  # which even the static executable, without a resolver, knows
+                self._resolved.append((_socket.AF_INET, ("127.0.0.1", port)))
+            else:
+                self._resolved.append(exc)
 
     def _fail(self, exc: OSError) -> None:
         if self._sock is not None:
@@ -216,3 +222,14 @@ class SyslogSink(Sink):
         self._report("INFO", f"syslog at {self._address.text} is there again: {lost}")
         self._has_failed = False
         self.lost_lines = 0
+
+
+def _numeric(host: str) -> int | None:
+    """The family of an address in numbers; None: it is a name."""
+    for family in (_socket.AF_INET, _socket.AF_INET6):
+        try:
+            _socket.inet_pton(family, host)
+        except OSError:
+            continue
+        return family
+    return None
