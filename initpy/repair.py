@@ -13,7 +13,7 @@ from __future__ import annotations
 import posix
 import time
 
-from initpy import handover
+from initpy import __version__, handover
 from initpy.core.door import SIGKILL, is_waiting
 from initpy.core.messages import (
     CRITICAL,
@@ -363,7 +363,9 @@ def take_over(loop: Pid1, state: handover.State, version: str) -> None:
     _heal(loop, is_new=own["whom"] != "itself")
     if SIGCHLD not in loop.taken:
         loop.taken.insert(0, SIGCHLD)  # who has died meanwhile comes before everything else
-    whom = own["whom"] if own["whom"] == "itself" else f"initpy {version}"
+    whom = own["whom"]
+    if whom != "itself":
+        whom = f"initpy {version}, as initpy {__version__},"
     count = len(loop.keys)
     processes = "1 process" if count == 1 else f"{count} processes"
     ms = (time.monotonic() - own["began_at"]) * 1000

@@ -388,8 +388,9 @@ class OneCommand:
         posix.tcgetpgrp(STDIN)  # says the same, without importing anything
         import fcntl  # noqa: PLC0415
 
+        sent = _signal.sigpending()  # by somebody, since we were started
         fcntl.ioctl(STDIN, TIOCNOTTY)
-        told = [int(n) for n in _signal.sigpending() & {SIGHUP, SIGCONT}]
+        told = [int(n) for n in (_signal.sigpending() - sent) & {SIGHUP, SIGCONT}]
         for signum in told:
             _signal.sigtimedwait((signum,), 0)
         return told

@@ -1,7 +1,8 @@
 """Floor 2: whether a new program can take over: asked by a helper, answered by the program.
 
 The program is executed as a child, with a copy of the state and the command line of PID 1. It says
-that it can take over by exiting with 0; if not, its last line on stdout or stderr says why.
+that it can take over, in a line of its own, and exits with 0: many a program that is no initpy does
+the latter. If it cannot, its last line on stdout or stderr says why.
 """
 
 from __future__ import annotations
@@ -65,12 +66,17 @@ def _why_not(program: int, argv: list[str], environment: dict[bytes, bytes], sta
             posix.waitpid(pid, 0)
             return f"it has not said within {CHECK_S:g} s whether it can take over"
         time.sleep(0.005)
-    if ended[1] == 0:
-        return ""
     lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
+    if ended[1] == 0:
+        return "" if _answer(posix.getpid()) in lines else "it is no initpy that can take over"
     code = posix.waitstatus_to_exitcode(ended[1])
     how = f"exit status {code}" if code >= 0 else f"ended by signal {-code}"
     return lines[-1].strip() if lines else f"it cannot take over ({how})"
+
+
+def _answer(pid: int) -> str:
+    """What a program says that can take over; `pid` is whose state it was given, the helper's."""
+    return f"initpy can take over process {pid}"
 
 
 def _hear(fd: int, until: float) -> bytes:
@@ -89,15 +95,16 @@ def _hear(fd: int, until: float) -> bytes:
 def answer(raw: bytes) -> int:
     """In the new program: take a copy of the state in hand, and change nothing.
 
-    Returns the exit code, 0 if it can be taken over; why not is said on stderr.
+    Returns the exit code, 0 if it can be taken over, which is said on stdout; why not, on stderr.
     """
     try:
-        state, _, _ = handover.unpack(raw)
+        state, _, pid = handover.unpack(raw)
         repair.verify(state)
         supervisor = state["loop"]["state"]
         if type(supervisor) is not Supervisor:
             raise handover.HandOverError("there is no supervisor in the state")
         step(supervisor, TimerFired(OWN_TIMER, NO_SUCH_TIMER), time.monotonic())
+        posix.write(1, f"{_answer(pid)}\n".encode())
     except Exception as exc:
         why = str(exc) if isinstance(exc, handover.HandOverError) else repr(exc)
         posix.write(2, f"it cannot take over: {why}\n".encode(errors="replace"))

@@ -73,14 +73,18 @@ static int fill_sys(int argc, char **argv)
             return -1;
         PyList_SET_ITEM(arguments, i, argument);
     }
-    int failed = PySys_SetObject("argv", arguments);
-    Py_DECREF(arguments);
+    PyObject *original = PyList_GetSlice(arguments, 0, argc);
     PyObject *none = PyList_New(0);
-    if (failed || none == NULL)
+    if (original == NULL || none == NULL)
         return -1;
-    failed = PySys_SetObject("warnoptions", none); /* what the warnings module cannot do without */
+    /* Without warnoptions, the warnings module cannot be imported. */
+    int failed = PySys_SetObject("argv", arguments) || PySys_SetObject("orig_argv", original) ||
+                 PySys_SetObject("executable", PyList_GET_ITEM(arguments, 0)) ||
+                 PySys_SetObject("warnoptions", none);
+    Py_DECREF(arguments);
+    Py_DECREF(original);
     Py_DECREF(none);
-    return failed;
+    return failed ? -1 : 0;
 }
 
 int main(int argc, char **argv)

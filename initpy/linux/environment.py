@@ -11,17 +11,23 @@ _READ_BYTES = 65536
 
 
 def given_environment() -> dict[bytes, bytes]:
-    """The environment as it was at exec.
+    """The environment as it was at exec, but for what has no name: execve would refuse that.
 
     Not as it is: where no locale is set, CPython itself sets LC_CTYPE (PEP 538), whatever its
     options, and the programs were never given that. Without /proc, it is as it is.
     """
-    if not has_own_proc():
-        return dict(posix.environ)
+    environment = _at_exec() if has_own_proc() else None
+    if environment is None:
+        environment = dict(posix.environ)
+    environment.pop(b"", None)
+    return environment
+
+
+def _at_exec() -> dict[bytes, bytes] | None:
     try:
         fd = posix.open("/proc/self/environ", posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError:
-        return dict(posix.environ)
+        return None
     parts = []
     while part := posix.read(fd, _READ_BYTES):
         parts.append(part)

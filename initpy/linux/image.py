@@ -36,7 +36,7 @@ class Image:
     def __init__(self) -> None:
         self.argv = sys.orig_argv
         """Of the whole command: with the interpreter and its options, where there is one."""
-        self.path = _link("/proc/self/exe") or sys.executable or self.argv[0]
+        self.path = _as_called(self.argv[0]) or _link("/proc/self/exe") or sys.executable
         """Where another program may come to lie, to which to upgrade."""
         self.comm = _read_file("/proc/self/comm").rstrip(b"\n")
         """The name in `ps`, which executing an fd would change to its number."""
@@ -142,6 +142,19 @@ def handed_over() -> tuple[bytes, bytes] | None:
     except OSError:  # somebody has set the variable
         return None
     return word, bytes(raw)
+
+
+def _as_called(name: str) -> str:
+    """The path by which it was executed, as far as that is in its name: a link may come to lead to
+    another program. Empty: it is not."""
+    if "/" not in name:
+        return ""
+    try:
+        path = name if name.startswith("/") else f"{posix.getcwd()}/{name}"
+        named, own = posix.stat(path), posix.stat("/proc/self/exe")
+    except OSError:
+        return ""
+    return path if (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino) else ""
 
 
 def _link(path: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support import REPO, skip_or_fail
 
-MAIN = "#include <signal.h>\nsigset_t initpy_inherited_mask;\n"
+MAIN = "#include <signal.h>\nsigset_t initpy_inherited_mask;\nchar **initpy_argv_end;\n"
 
 PRELUDE = """
 import ctypes, importlib.machinery, importlib.util, os, resource as theirs, signal, sys, time

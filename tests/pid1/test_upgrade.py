@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Start = Callable[..., Init]
 
-TOOK_OVER = r"took over 2 processes from initpy \S+ after \d+ ms"
+TOOK_OVER = r"took over 2 processes from initpy \S+, as initpy \S+, after \d+ ms"
 UPGRADE_SIGNAL = 59
 
 
@@ -89,6 +89,12 @@ def test_the_new_one_goes_on_where_the_old_one_was(
 CANNOT = {
     "it cannot be imported": ("cli.py", "import sys\n", "import nowhere\n", "ModuleNotFoundError"),
     "it ends": ("cli.py", "import sys\n", "import sys; sys.exit(3)\n", r"exit status 3"),
+    "it ends well, and is no initpy": (
+        "cli.py",
+        "import sys\n",
+        "import sys; print('welcome'); sys.exit(0)\n",
+        "it is no initpy that can take over",
+    ),
     "it crashes": (
         "early.py",
         "import posix\n",
@@ -161,6 +167,20 @@ def test_where_nothing_lies_any_more_the_old_one_runs_on(
     shutil.copy(Path(sys.executable).resolve(), python)
     init.kill(UPGRADE_SIGNAL)
     init.wait_for_log(TOOK_OVER)
+    assert init.stop() == 0
+
+
+def test_a_link_leads_to_the_new_one(start: Callable[..., Init], tmp_path: Path) -> None:
+    old, new, link = tmp_path / "old", tmp_path / "new", tmp_path / "python3"
+    for path in (old, new):
+        shutil.copy(Path(sys.executable).resolve(), path)
+    link.symlink_to(old)
+    init = start(python=str(link))
+    link.unlink()
+    link.symlink_to(new)
+    init.kill(UPGRADE_SIGNAL)
+    init.wait_for_log(TOOK_OVER)
+    assert Path(f"/proc/{init.pid}/exe").readlink() == new
     assert init.stop() == 0
 
 
