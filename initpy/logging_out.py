@@ -321,7 +321,7 @@ class LoggingOut:
         if self._drain_until is not None and status.code in (DRAINED, OUT_OF_TIME):
             is_drained = status.code == DRAINED
             self._end_drain("" if is_drained else "there was no time for the rest")
-        elif status.code == LEFT or self._drain_until is not None:
+        elif status.code == LEFT:
             self._start()
         else:
             lived_long = now - self._born_at > LONG_LIFE_S

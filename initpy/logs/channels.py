@@ -10,7 +10,6 @@ from __future__ import annotations
 import array
 import fcntl
 import os
-import termios
 import time
 
 from initpy.logs.forms import Raw
@@ -37,6 +36,9 @@ LINES_BYTES = 64 * 1024
 
 FULL_PIPE_BYTES = 60 * 1024
 """When so much was waiting, the pipe was full, and is made larger."""
+
+FIONREAD = 0x541B
+"""As nearly every kind of machine has it; the static executable has no module termios."""
 
 NEWLINE = 10
 
@@ -226,7 +228,7 @@ class ChannelRelay:
 
     def count_waiting(self) -> int:
         """Bytes in the pipe."""
-        fcntl.ioctl(self.fd, termios.FIONREAD, self._waiting)
+        fcntl.ioctl(self.fd, FIONREAD, self._waiting)
         return self._waiting[0]
 
     def step(self, most: int = READ_BYTES) -> None:
@@ -294,7 +296,7 @@ class ChannelRelay:
         self._owes_tail = has_more and self._is_raw  # the next read will overwrite all of it
         if not self._owes_tail:
             memory.put_tail(self.slot, ahead, ahead + got, self._total)
-        self._work(memory.desk, ahead + got, [])
+        self._work(memory.worked_on(ahead + got), ahead + got, [])
 
     def _splice(self, waiting: int) -> int:
         """Move all but the tail from pipe to pipe, unseen, if that is what is wanted. Returns how

@@ -98,6 +98,8 @@ class Memory:
         self._head = mmap.mmap(fd, DESK_AT)
         self.desk = mmap.mmap(fd, DESK_BYTES, offset=DESK_AT)
         self.desk_view = memoryview(self.desk)
+        self._can_be_searched = hasattr(self.desk, "find")
+        """Not in the static executable, which has no module mmap."""
         self._seqs: dict[int, int] = {}
 
     # ------------------------------------------------------------ reading
@@ -109,6 +111,10 @@ class Memory:
         self.desk[ahead : ahead + len(guard)] = guard
         _GOT.pack_into(self._head, _GOT_AT, 0)
         _HEAD.pack_into(self._head, 0, MAGIC, slot, ahead, self._seq(slot), expected)
+
+    def worked_on(self, end: int) -> bytes | mmap.mmap:
+        """What is on the desk up to `end`, as it is now."""
+        return self.desk if self._can_be_searched else bytes(self.desk_view[:end])
 
     def end_read(self, got: int) -> None:
         """They have come."""
@@ -203,7 +209,7 @@ class Memory:
         guard = GUARD[:expected]
         if not got and self.desk[ahead : ahead + len(guard)] != guard:
             got = expected  # they came, and the relay died before it could say so
-        return self.desk[ahead : ahead + got]
+        return bytes(self.desk_view[ahead : ahead + got])
 
     def _seq(self, slot: int) -> int:
         if slot not in self._seqs:

@@ -80,6 +80,7 @@ class SyslogSink(Sink):
         self._has_failed = False
         self._resolved: list[tuple[int, Any] | OSError] = []
         self._is_resolving = False
+        self._attempts = 0
 
     def waits_for_fd(self) -> int:
         waits = self._is_stream and self._sock is not None and (self.is_stalled or self._frame)
@@ -196,14 +197,21 @@ class SyslogSink(Sink):
         if numeric is not None:
             self._resolved.append((numeric, (host, port)))
             return
-        try:
-            family, _, _, _, address = _socket.getaddrinfo(host, port, 0, kind)[0]
-            self._resolved.append((family, address))
-        except OSError as exc:
-            if host == "localhost":  # which even the static executable, without a resolver, knows
-                self._resolved.append((_socket.AF_INET, ("127.0.0.1", port)))
-            else:
-                self._resolved.append(exc)
+        if host == "localhost":  # which even the static executable, without a resolver, knows
+            found: list[tuple[int, Any]] = [
+                (_socket.AF_INET, ("127.0.0.1", port)),
+                (_socket.AF_INET6, ("::1", port)),
+            ]
+        else:
+            try:
+                name = host.encode("ascii" if host.isascii() else "idna")
+                answers = _socket.getaddrinfo(name, port, 0, kind)
+            except (OSError, ValueError, LookupError) as exc:
+                self._resolved.append(OSError(0, str(exc)))
+                return
+            found = [(family, address) for family, _, _, _, address in answers]
+        self._resolved.append(found[self._attempts % len(found)])  # the next one after a failure
+        self._attempts += 1
 
     def _fail(self, exc: OSError) -> None:
         if self._sock is not None:

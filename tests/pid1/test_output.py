@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +39,7 @@ def says(name: str, *texts: str) -> str:
     return f"[program.{name}]\ncommand = {json.dumps(['sh', '-c', '; '.join(texts)])}\n"
 
 
-ONCE = 'type = "oneshot"\n'
+ONESHOT = 'type = "oneshot"\n'
 
 
 def test_no_relay_runs_when_nobody_needs_one(start_either: Start) -> None:
@@ -61,7 +63,7 @@ def test_two_programs_are_told_apart(start_either: Start) -> None:
 
 
 def test_channels_are_kept(start_either: Start) -> None:
-    toml = '[init]\nlog = "json"\n' + says("web", "echo out", "echo err >&2") + ONCE
+    toml = '[init]\nlog = "json"\n' + says("web", "echo out", "echo err >&2") + ONESHOT
     init = start_either(toml)
     assert init.wait() == 0
     (out,) = [json.loads(line) for line in init.output().splitlines()]
@@ -73,7 +75,7 @@ def test_channels_are_kept(start_either: Start) -> None:
 
 def test_all_that_was_written_is_out_before_it_exits(start_either: Start, tmp_path: Path) -> None:
     flood = "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done; printf 'no newline'"
-    toml = says("web", flood) + ONCE + f'log = ["prefix", {{ file = "{tmp_path}/log" }}]\n'
+    toml = says("web", flood) + ONESHOT + f'log = ["prefix", {{ file = "{tmp_path}/log" }}]\n'
     init = start_either(toml)
     assert init.wait() == 0
     lines = [f"line {number}" for number in range(20000)] + ["no newline"]
@@ -102,7 +104,7 @@ def test_what_waits_for_a_slow_reader_is_out_before_it_exits(
 
 
 def test_a_program_of_another_user_can_open_its_dev_stdout(start_init: Start) -> None:
-    toml = '[init]\nlog = "prefix"\n' + says("web", "echo hello > /dev/stdout") + ONCE
+    toml = '[init]\nlog = "prefix"\n' + says("web", "echo hello > /dev/stdout") + ONESHOT
     init = start_init(toml + 'user = "nobody"\n')
     assert init.wait() == 0
     assert init.output() == "web    | hello\n"
@@ -125,7 +127,7 @@ def test_pipes_outlive_the_programs(start_either: Start, tmp_path: Path) -> None
 def test_a_relay_that_is_killed_is_replaced(start_either: Start, tmp_path: Path) -> None:
     until = f"while ! [ -e {tmp_path}/end ]"
     count = f"i=0; {until}; do echo line $i; i=$((i+1)); done; echo last $i"
-    init = start_either(says("web", count) + ONCE + 'log = "prefix"\n')
+    init = start_either(says("web", count) + ONESHOT + 'log = "prefix"\n')
     for number in range(5):
         relay = wait_for(lambda: relay_of(init))
         init.wait_for_output("web", times=100 * (number + 1))
@@ -192,10 +194,10 @@ def test_nobody_who_reads_stdout_holds_up_a_stop(start_init: Start, tmp_path: Pa
 def test_redirect_stderr_and_none(start_either: Start, tmp_path: Path) -> None:
     toml = (
         says("one", "echo out", "echo err >&2", "echo out")
-        + ONCE
+        + ONESHOT
         + f'redirect_stderr = true\nstdout_logfile = "{tmp_path}/one"\n'
         + says("two", "echo lost", "echo kept >&2")
-        + ONCE
+        + ONESHOT
         + 'stdout_logfile = "NONE"\nstderr_logfile = "/dev/stdout"\n'
     )
     init = start_either(toml)
@@ -220,7 +222,7 @@ def test_a_relay_has_nothing_but_what_it_needs(start_init: Start) -> None:
 
 def test_one_form_holds_for_all(start_either: Start) -> None:
     """All that comes from a container, initpy's own lines included, is JSON."""
-    toml = '[init]\nlog = "json"\n' + says("web", 'echo "a \\"b"') + ONCE
+    toml = '[init]\nlog = "json"\n' + says("web", 'echo "a \\"b"') + ONESHOT
     init = start_either(toml)
     assert init.wait() == 0
     lines = [line for line in init.log().splitlines() if "acting as a subreaper" not in line]
@@ -230,3 +232,33 @@ def test_one_form_holds_for_all(start_either: Start) -> None:
     (entry,) = [json.loads(line) for line in init.output().splitlines()]
     assert set(entries[0]) - set(entry) == {"level"}
     assert len(entry["time"]) == len(entries[0]["time"])
+
+
+def test_what_needs_more_of_the_standard_library(start_either: Start, tmp_path: Path) -> None:
+    """Merged JSON, messages of several lines, escape sequences, compressed files, syslog."""
+    merged = json.dumps({"level": "info", "message": "hello"})
+    toml = says("merged", f"echo '{merged}'") + ONESHOT + 'log = "json"\njson_merge = true\n'
+    toml += says("many", "echo 'E one'", "echo ' two'", "echo 'E three'") + ONESHOT
+    toml += 'log = "json"\nmultiline = "E"\n'
+    toml += says("plain", r"printf '\033[31mred\033[0m\n'") + ONESHOT
+    toml += 'log = "prefix"\nstrip_ansi = true\n'
+    toml += says("gz", *[f"echo {'x' * 90}{number}" for number in range(5)]) + ONESHOT
+    toml += f'log = {{ file = "{tmp_path}/gz", max_bytes = 200, backups = 1, compress = true }}\n'
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 0))
+    server.settimeout(20)
+    toml += says("sys", "echo to syslog") + ONESHOT
+    toml += f'log = {{ syslog = "udp:localhost:{server.getsockname()[1]}" }}\n'
+    init = start_either(toml + program("web"))
+    wait_for((tmp_path / "gz.1.gz").exists)
+    assert server.recv(9999).endswith(b" to syslog")
+    server.close()
+    init.wait_for_log("exited: ", times=5)
+    assert init.stop() == 0
+    lines = init.output().splitlines()
+    assert "plain | red" in lines
+    entries = [json.loads(line) for line in lines if line.startswith("{")]
+    messages = {(it["program"], it["message"]) for it in entries}
+    assert messages == {("merged", "hello"), ("many", "E one\n two"), ("many", "E three")}
+    assert [it["level"] for it in entries if it["program"] == "merged"] == ["info"]
+    assert gzip.decompress((tmp_path / "gz.1.gz").read_bytes()).count(b"\n") == 2
