@@ -167,6 +167,7 @@ def test_nothing_else_is_loaded_when_pid1_has_started() -> None:
     foreign = {module for module in loaded if not module.startswith("initpy")}
     assert foreign <= PID1_MAY_IMPORT
     assert not any(module.startswith("initpy.config") for module in loaded)
+    assert not {"initpy.logging_out", "initpy.logplan"} & loaded  # only where output is captured
 
 
 @pytest.mark.parametrize("module", ["options", "single", "dropin.tini", "dropin.dumb_init"])

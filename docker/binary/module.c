@@ -157,15 +157,16 @@ static PyObject *handle_sent(PyObject *Py_UNUSED(self), PyObject *args)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(map_doc, "map(fd, length, offset)\n\nA part of a file, shared, as a memoryview that may be "
-                      "written to. It stays\nmapped.");
+PyDoc_STRVAR(map_file_doc,
+             "map_file(fd, length, offset)\n\nA part of a file, shared, as a memoryview that may be "
+             "written\nto. It stays mapped.");
 
-static PyObject *map(PyObject *Py_UNUSED(self), PyObject *args)
+static PyObject *map_file(PyObject *Py_UNUSED(self), PyObject *args)
 {
     int fd;
     Py_ssize_t length;
     long long offset;
-    if (!PyArg_ParseTuple(args, "inL:map", &fd, &length, &offset))
+    if (!PyArg_ParseTuple(args, "inL:map_file", &fd, &length, &offset))
         return NULL;
     if (length <= 0) {
         PyErr_SetString(PyExc_ValueError, "nothing to map");
@@ -184,7 +185,7 @@ static PyMethodDef initpy_methods[] = {
     {"pass_on", pass_on, METH_VARARGS, pass_on_doc},
     {"spawn", spawn, METH_VARARGS, spawn_doc},
     {"handle_sent", handle_sent, METH_VARARGS, handle_sent_doc},
-    {"map", map, METH_VARARGS, map_doc},
+    {"map_file", map_file, METH_VARARGS, map_file_doc},
     {NULL, NULL, 0, NULL},
 };
 

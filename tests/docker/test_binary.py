@@ -249,7 +249,7 @@ def test_the_dockerfile_makes_an_image_of_one_file(
 @pytest.mark.parametrize(
     ("dockerfile", "says"),
     [
-        ("examples/quickstart/Dockerfile.binary", ["greeter: hello", "clock entered RUNNING"]),
+        ("examples/quickstart/Dockerfile.binary", ["greeter [|] hello", "clock entered RUNNING"]),
         ("examples/nginx-uwsgi/Dockerfile.binary", ["uwsgi entered RUNNING", "nginx entered RUN"]),
     ],
 )
