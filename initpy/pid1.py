@@ -61,7 +61,7 @@ from initpy.linux.image import open_program
 from initpy.linux.log import LogWriter
 from initpy.linux.memory import OomKills
 from initpy.linux.reaper import exit_status, has_children, reap
-from initpy.linux.signals import SIGCHLD
+from initpy.linux.signals import SIGCHLD, make_room_for_files
 from initpy.linux.spawn import SpawnError, spawn, spawn_stop_command
 from initpy.plan import Plan
 from initpy.sweeping import Look, Sweeping
@@ -111,6 +111,10 @@ MAX_FAULTS, WITHIN_S = 5, 60.0
 MEMORY_PAUSE_S = 0.05
 MAX_MEMORY_ERRORS = 100
 """In a row: for 5 s PID 1 waits that there is memory again, then it takes it for a bug."""
+
+FILES_OF_EACH, OTHER_FILES = 6, 64
+"""Descriptors where output is captured: of a process, two ends of two pipes, and two while it is on
+its way to exec; and what PID 1 has besides."""
 
 CONFIG_REFUSED, CONFIG_HELPER_DIED = 2, 1
 """Exit codes: the file is no good; the helper that reads it has failed."""
@@ -604,6 +608,8 @@ class Pid1:
                 self.facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
                 return
         if self.output is not None:
+            count = len(plan.processes) * FILES_OF_EACH + OTHER_FILES
+            self.signals.inherited = make_room_for_files(self.signals.inherited, count)
             self.output.set_plan(plan.processes, plan.prefix_width)
         self.log.set_form(plan.log_format, plan.prefix_width)
         self.facts.append(PlanReady(plan))

@@ -222,6 +222,8 @@ def _become(
         if spec.oom_score_adj is not None:
             reason = f"couldn't set oom_score_adj to {spec.oom_score_adj}"
             _set_oom_score_adj(spec.oom_score_adj)
+        if inherited.max_files is not None:  # from here on, nothing is opened
+            resource.setrlimit(resource.RLIMIT_NOFILE, inherited.max_files)
         for number, soft, hard in spec.rlimits:
             _set_rlimit(number, soft, hard)
         if spec.nice is not None:  # after the limits: RLIMIT_NICE may be what allows it

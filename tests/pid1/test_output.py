@@ -12,8 +12,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from initpy.logs.memory import size_for
 from tests.pid1.toml import command, program
-from tests.support import children, is_alive, wait_for
+from tests.support import children, fds_of, is_alive, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +41,11 @@ def says(name: str, *texts: str) -> str:
 
 
 ONESHOT = 'type = "oneshot"\n'
+
+
+def only(name: str) -> str:
+    """A configuration with this program alone."""
+    return '[init]\nlog = "prefix"\n' + program(name)
 
 
 def test_no_relay_runs_when_nobody_needs_one(start_either: Start) -> None:
@@ -262,3 +268,40 @@ def test_what_needs_more_of_the_standard_library(start_either: Start, tmp_path: 
     assert messages == {("merged", "hello"), ("many", "E one\n two"), ("many", "E three")}
     assert [it["level"] for it in entries if it["program"] == "merged"] == ["info"]
     assert gzip.decompress((tmp_path / "gz.1.gz").read_bytes()).count(b"\n") == 2
+
+
+def test_many_programs_need_many_descriptors_and_get_the_limit_that_was(
+    start_either: Start,
+) -> None:
+    toml = '[init]\nlog = "prefix"\n' + says("many", "ulimit -Sn", "ulimit -Hn") + ONESHOT
+    toml += 'numprocs = 40\nprocess_name = "many_%(process_num)d"\n'
+    wrapper = ["sh", "-c", 'ulimit -Sn 100; ulimit -Hn 4000; exec "$@"', "sh"]
+    init = start_either(toml, wrapper=wrapper)
+    assert init.wait() == 0
+    limits = re.findall(r"\| (\d+)$", init.output(), re.MULTILINE)
+    assert sorted(limits) == ["100"] * 40 + ["4000"] * 40
+
+
+def test_channels_that_are_gone_leave_their_descriptors_and_places(start_either: Start) -> None:
+    """However often programs come and go."""
+    init = start_either(only("p0"))
+    init.wait_for_output("p0 ready")
+    before = len(fds_of(init.pid))
+    for number in range(1, 6):
+        init.config.write_text(only(f"p{number}"))
+        init.kill(signal.SIGHUP)
+        init.wait_for_output(f"p{number} *. p{number} ready")
+        init.wait_for_log(f"stopped: p{number - 1}")
+    wait_for(lambda: len(fds_of(init.pid)) <= before + 1)
+    relay = relay_of(init)
+    maps = Path(f"/proc/{relay}/maps").read_text()
+    assert "initpy-logs" in maps
+    (memory_fd,) = [
+        it
+        for it in os.listdir(f"/proc/{init.pid}/fd")
+        if "initpy-logs" in os.readlink(f"/proc/{init.pid}/fd/{it}")
+    ]
+    size = os.stat(f"/proc/{init.pid}/fd/{memory_fd}").st_size
+    assert size <= size_for(6)
+    assert init.stop() == 0
+    assert len(re.findall("ready", init.output())) == 6
