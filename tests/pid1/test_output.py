@@ -305,3 +305,16 @@ def test_channels_that_are_gone_leave_their_descriptors_and_places(start_either:
     assert size <= size_for(6)
     assert init.stop() == 0
     assert len(re.findall("ready", init.output())) == 6
+
+
+def test_a_relay_that_hangs_is_killed_when_it_is_to_leave(start_either: Start) -> None:
+    init = start_either(only("one"))
+    init.wait_for_output("one ready")
+    relay = relay_of(init)
+    os.kill(relay, signal.SIGSTOP)
+    init.config.write_text(only("one") + program("two"))
+    init.kill(signal.SIGHUP)
+    init.wait_for_log("the relay of the logs does not leave: killing it")
+    init.wait_for_output("two ready")
+    assert init.stop() == 0
+    assert len(re.findall("ready", init.output())) == 2
