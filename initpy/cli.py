@@ -1,8 +1,8 @@
-"""Floor 5: argument parsing and dispatch.
+"""Floor 5: what the command line asks for.
 
 What runs as PID 1 is recognised here by hand, because argparse would cost PID 1 more memory than
 its own code: `initpy -c FILE`, `initpy run …`, `initpy [options] -- COMMAND`, and the names of
-other inits. Everything else, mistakes included, goes to argparse, in a process that lives for a
+other inits. Everything else, mistakes included, goes to `commands`, in a process that lives for a
 moment.
 """
 
@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import sys
 
-from initpy.linux.native import complete_python, mask_at_exec
+from initpy.linux.native import complete_python, helper, mask_at_exec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     import signal as _signal
     from collections.abc import Callable
     from typing import NoReturn
@@ -24,8 +23,6 @@ else:
     import _signal
 
 DEFAULT_CONFIG = "/etc/initpy.toml"
-
-COMMANDS = ("run", "check", "convert", "upgrade")
 
 INVOKED_AS = "--invoked-as"
 """By what name, says the script that pip installs."""
@@ -54,9 +51,15 @@ def main() -> NoReturn:
     path = _config_path(arguments)
     if path is not None:
         _run_file(path, mask)
+    if arguments == ["--can-take-over"]:  # linux.image.ASKED_TO_CHECK
+        from initpy import upgrade  # noqa: PLC0415
+
+        _leave(upgrade.answer())
     _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
     complete_python()
-    sys.exit(_dispatch(arguments))
+    from initpy.commands import dispatch  # noqa: PLC0415
+
+    sys.exit(dispatch(arguments))
 
 
 def _block_signals() -> tuple[int, ...]:
@@ -150,11 +153,16 @@ def _run(read_config: Callable[[int], int], mask: tuple[int, ...]) -> NoReturn:
     import gc  # noqa: PLC0415
     import posix  # noqa: PLC0415
 
-    from initpy.early import Early  # noqa: PLC0415
-
     # PID 1 makes no reference cycles (a test looks for them). To look for them here would write to
     # every object, and so have the kernel copy most of the memory at the next fork.
     gc.disable()
+    _make_room()
+    started = helper()
+    if started is not None and started[0] == 0:
+        from initpy.linux.helper import be_helper  # noqa: PLC0415
+
+        be_helper(read_config, started[1])
+    from initpy.early import Early  # noqa: PLC0415
 
     def run_relay(plan: LogPlan, report_fd: int) -> int:
         complete_python()
@@ -162,13 +170,16 @@ def _run(read_config: Callable[[int], int], mask: tuple[int, ...]) -> NoReturn:
 
         return run(plan, report_fd)
 
+    early: Early | None = None
     try:
         early = Early(read_config, mask)
         sys.path_importer_cache.clear()  # 200 names of the standard library; room for what follows
         from initpy.pid1 import Pid1  # noqa: PLC0415 - while the helper reads
 
         pid1 = Pid1(early, run_relay)
-    except OSError as exc:  # no descriptors, no memory: before anything has been started
+    except OSError as exc:  # no descriptors, no memory
+        if early is not None and early.state is not None:  # of the image before, programs run
+            early.give_up(f"cannot take over from itself: {exc.strerror}")
         message = f"initpy: cannot start: {exc.strerror}\n"
         posix.write(2, message.encode(errors="replace"))
         posix._exit(1)
@@ -176,114 +187,19 @@ def _run(read_config: Callable[[int], int], mask: tuple[int, ...]) -> NoReturn:
     posix._exit(pid1.run())
 
 
+def _make_room() -> None:
+    """Let go of what Python has loaded and neither PID 1 nor its helpers need, 60 kB: what is
+    imported next takes its place."""
+    for name in ("stdin", "stdout", "__stdin__", "__stdout__"):
+        setattr(sys, name, None)
+    aliases = sys.modules.get("encodings.aliases")
+    if aliases is not None:  # utf-8, ascii and latin-1 are found without them
+        aliases.aliases.clear()
+
+
 def _refuse(text: str) -> NoReturn:
     """Say how it is to be written; ends the process with 2."""
-    _parser().error(text)
-
-
-def _dispatch(arguments: list[str]) -> int:
-    _refuse_command_without_dashes(arguments)
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    if options.config is not None:
-        parser.error("-c FILE runs FILE, and goes with nothing else")
-    if "convert" in options:
-        from initpy.config import convert  # noqa: PLC0415
-
-        return convert.main(options.convert)
-    if options.command == "upgrade":
-        from initpy.ctl import upgrade  # noqa: PLC0415
-
-        return upgrade.main(options.pid)
-    from initpy.config import check  # noqa: PLC0415
-
-    if options.schema:
-        return check.print_schema()
-    return check.main(options.file)
-
-
-def _refuse_command_without_dashes(arguments: list[str]) -> None:
-    """Nobody has to guess that a command comes after `--` here, and is none of initpy's own."""
-    if arguments[0] in (*COMMANDS, "-h", "--help", "--version"):
-        return
-    if arguments[0].startswith(("-c", "--config")):
-        return
-    from initpy.options import FLAGS, WITH_VALUE  # noqa: PLC0415
-
-    at = 0
-    while at < len(arguments) and arguments[at].partition("=")[0] in (*FLAGS, *WITH_VALUE):
-        at += 2 if arguments[at] in WITH_VALUE else 1
-    before, behind = arguments[:at], arguments[at:]
-    if behind and behind[0].startswith("-"):
-        _refuse(f"{behind[0]} is no option of initpy")
-    import shlex  # noqa: PLC0415
-
-    command = f"{shlex.join(['initpy', *before])} -- {shlex.join(behind) or 'COMMAND'}"
-    _refuse(f"to run one command, write -- before it: {command}")
-
-
-def _parser() -> argparse.ArgumentParser:
     complete_python()
-    import argparse  # noqa: PLC0415
+    from initpy.commands import refuse  # noqa: PLC0415
 
-    from initpy import __version__  # noqa: PLC0415
-    from initpy.options import HELP  # noqa: PLC0415
-
-    parser = argparse.ArgumentParser(
-        prog="initpy",
-        usage=f"initpy [-c FILE]          run the programs of FILE ({DEFAULT_CONFIG})\n"
-        "       initpy [options] -- COMMAND   run one command\n"
-        "       initpy run --program NAME=COMMAND [--program …] [--set KEY=VALUE …]\n"
-        "                                run these programs, without a file\n"
-        "       initpy check FILE        say what is wrong with FILE, and run nothing\n"
-        "       initpy check --schema    print a JSON Schema of the file, for editors\n"
-        "       initpy convert FILE      make TOML of a supervisord.conf or a Procfile\n"
-        "       initpy upgrade           have a running initpy go on with the one installed now",
-        description="The init that runs as PID 1 in a container and supervises the programs in it.",
-        epilog=HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"initpy {__version__}")
-    parser.add_argument(
-        "-c", "--config", metavar="FILE", help="the TOML file that names the programs"
-    )
-    commands = parser.add_subparsers(
-        title="commands", required=True, metavar="COMMAND", dest="command"
-    )
-    run = commands.add_parser(
-        "run",
-        help="run programs without a file",
-        usage="initpy run --program NAME=COMMAND [--program …] [--set KEY=VALUE …]",
-        description="Each KEY is one of the file, with all its sections: program.web.startsecs=2,"
-        " init.shutdown_timeout=20.",
-        allow_abbrev=False,
-    )
-    run.add_argument("--program", metavar="NAME=COMMAND", help="a program to run; may be repeated")
-    run.add_argument(
-        "--set", metavar="KEY=VALUE", help="what a file would have as KEY = VALUE; may be repeated"
-    )
-    check = commands.add_parser(
-        "check",
-        help="say what is wrong with a file (exit code 0: nothing, 2: something)",
-        usage="initpy check FILE | initpy check --schema",
-        allow_abbrev=False,
-    )
-    what = check.add_mutually_exclusive_group(required=True)
-    what.add_argument("file", nargs="?", metavar="FILE", help="the TOML file")
-    what.add_argument("--schema", action="store_true", help="print the JSON Schema instead")
-    convert = commands.add_parser(
-        "convert",
-        help="make TOML of a supervisord.conf or a Procfile, and print it",
-        usage="initpy convert FILE > initpy.toml",
-        allow_abbrev=False,
-    )
-    convert.add_argument("convert", metavar="FILE", help="the supervisord.conf or Procfile")
-    upgrade = commands.add_parser(
-        "upgrade",
-        help="have a running initpy go on with the program that lies at its path now",
-        usage="initpy upgrade [--pid PID]",
-        allow_abbrev=False,
-    )
-    upgrade.add_argument("--pid", type=int, default=1, metavar="PID", help="of that initpy (1)")
-    return parser
+    refuse(text)

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import posix
 
-from initpy.linux import last_resort, syscalls
-from initpy.linux.image import CHECK, Image, handed_over
+from initpy.linux import last_resort, native, syscalls
+from initpy.linux.image import TAKE, Image, handed_over
 from initpy.linux.signals import Signals
 from initpy.linux.spawn import fork_helper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, NoReturn
 
 LAST_RESORT_S = 9.0
 """What a stop has, where not even the plan is known."""
@@ -43,15 +43,16 @@ class Early:
         self.image = Image()
         self.state: dict[str, dict[str, Any]] | None = None
         self.version = ""
-        if handed is None:
+        if handed is None or handed[0] != TAKE:
             self.signals = Signals(mask)
-            self.helper_pid, self.helper_fd = fork_helper(read_config, self.signals.inherited)
+            started = native.helper()
+            if started is None:
+                started = fork_helper(read_config, self.signals.inherited)
+            else:
+                posix.set_blocking(started[1], False)
+            self.helper_pid, self.helper_fd = started
             return
-        word, raw = handed
-        if word == CHECK:
-            from initpy import upgrade  # noqa: PLC0415 - in a process that only answers this
-
-            posix._exit(upgrade.answer(raw))
+        _, raw = handed
         try:
             from initpy import handover  # noqa: PLC0415
 
@@ -59,5 +60,9 @@ class Early:
             if pid != posix.getpid():
                 raise handover.HandOverError(f"the state is process {pid}'s")
             self.signals = Signals(mask, self.state["signals"]["inherited"])
-        except BaseException as exc:  # there are children, and nobody else to see to them
-            last_resort.run(f"cannot take over from itself: {exc}", (), LAST_RESORT_S)
+        except BaseException as exc:
+            self.give_up(f"cannot take over from itself: {exc}")
+
+    def give_up(self, why: str) -> NoReturn:
+        """There are programs of the image before this one, and nobody else to see to them."""
+        last_resort.run(why, (), LAST_RESORT_S)

@@ -32,7 +32,7 @@ from initpy import (
 from initpy.core import door, messages, states, supervisor
 from initpy.core.values import Value
 from initpy.linux import reaper, signals
-from initpy.linux.image import FORMAT
+from initpy.linux.image import FORMAT, MAGIC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     State = dict[str, dict[str, Any]]
-
-MAGIC = b"initpy-state"
 
 OWN = "handover"
 """What the state says of the hand-over itself."""

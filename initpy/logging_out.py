@@ -17,7 +17,8 @@ import time
 from initpy.core.messages import INFO, WARN
 from initpy.core.words import ended
 from initpy.linux import syscalls
-from initpy.linux.spawn import SpawnError, errno_name
+from initpy.linux.errnos import errno_name
+from initpy.linux.spawn import SpawnError
 from initpy.logplan import DRAINED, LEFT, OUT_OF_TIME, Channel, LogPlan
 from initpy.wire import frame
 

@@ -92,9 +92,9 @@ def _set(name: str, value: str, command: OneCommand) -> None:
 def _signal_number(name: str, text: str) -> int:
     """15 for TERM, SIGTERM or 15."""
     found = None
-    if text.isascii() and text.isdigit():
+    if len(text) < 4 and text.isascii() and text.isdigit():
         found = int(text)
-    elif text.isascii() and text.replace("_", "").isalnum() and not text.startswith("_"):
+    elif text.isascii() and text.isalnum():
         found = getattr(_signal, f"SIG{text.upper().removeprefix('SIG')}", None)
     if not isinstance(found, int) or found not in _signal.valid_signals():
         raise UsageError(f"{name} expects a signal such as TERM, SIGTERM or 15, not {text!r}")
@@ -102,7 +102,7 @@ def _signal_number(name: str, text: str) -> int:
 
 
 def _code(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= 255):
+    if not (len(text) < 4 and text.isascii() and text.isdigit() and int(text) <= 255):
         raise UsageError(f"{name} expects exit codes from 0 to 255, not {text!r}")
     return int(text)
 

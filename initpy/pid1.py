@@ -7,7 +7,6 @@ these it sleeps without end.
 
 from __future__ import annotations
 
-import errno
 import posix
 import select
 import time
@@ -57,6 +56,7 @@ from initpy.helpers import Helpers
 from initpy.linux import last_resort, syscalls
 from initpy.linux.children import has_own_proc
 from initpy.linux.environment import given_environment
+from initpy.linux.errnos import ESRCH
 from initpy.linux.image import open_program
 from initpy.linux.log import LogWriter
 from initpy.linux.memory import OomKills
@@ -463,8 +463,6 @@ class Pid1:
     def _upgrade(self, why_not: str) -> None:
         """It has answered. Where it can take over it does, and otherwise all runs on."""
         program, self.new_program, self.upgrade_answer = self.new_program, None, None
-        if not why_not and program is None:
-            why_not = "a self-repair has come between, ask again"
         if not why_not and program is not None:
             try:
                 from initpy import repair  # noqa: PLC0415 - the helper has just imported the same
@@ -758,16 +756,16 @@ class Pid1:
             return  # it has been reaped, and its number may be somebody else's
         failed = syscalls.kill(pid, signum)
         self._note_done()
-        if failed not in (0, errno.ESRCH):
+        if failed not in (0, ESRCH):
             self.facts.append(KillFailed(key, pid, failed))
 
     def _kill_group(self, key: str, group: int, signum: int) -> None:
         if self.keys.get(group) != key:
             return  # as above
         failed = syscalls.kill_group(group, signum)
-        if failed != errno.ESRCH:
+        if failed != ESRCH:
             self._note_done()
-        if failed == errno.ESRCH:
+        if failed == ESRCH:
             self._kill(key, group, signum)  # the child has yet to become a group of its own
         elif failed:
             self.facts.append(KillFailed(key, group, failed))

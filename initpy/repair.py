@@ -38,6 +38,7 @@ from initpy.core.messages import (
     SurvivorsGone,
     TimerFired,
     TreeRecorded,
+    Upgrade,
 )
 from initpy.core.states import State
 from initpy.core.supervisor import OWN_TIMER, Phase, Supervisor
@@ -357,6 +358,9 @@ def take_over(loop: Pid1, state: handover.State, version: str) -> None:
     loop.oom_kills.seen = seen
     for helper in loop.helpers.by_pid.values():
         loop.helpers.watch(helper)
+        if isinstance(helper.task, Upgrade) and not helper.answered:
+            helper.answered = True  # of a program that is not open any more
+            loop.upgrade_answer = "a self-repair has come between, ask again"
     for pid, fd in loop.reasons.items():
         loop.watch_reason(pid, fd)
     own = state[handover.OWN]

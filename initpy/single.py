@@ -14,7 +14,7 @@ import errno
 import posix
 import time
 
-from initpy.linux.native import IS_BINARY, OUR_GROUP, OWN_SESSION, pass_on, spawn
+from initpy.linux.native import IS_BINARY, OUR_GROUP, OWN_SESSION, pass_on, spawn, started
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class OneCommand:
             return failed
         self.look_at_dispositions()
         try:
-            self.child = self._spawn() or self._fork()
+            self.child = started() or self._spawn() or self._fork()
         except OSError as exc:
             return self.fork_failed(exc)
         self.spawned()
@@ -420,7 +420,7 @@ class OneCommand:
 
     def _end_the_rest(self) -> None:
         """Send what the command has left behind TERM, and KILL to what is still there later."""
-        if not self._adopts:  # then all that can be found of it is its process group
+        if not self._sees_the_rest():  # then all that can be found of it is its process group
             for signum in (SIGTERM, SIGCONT):
                 _kill(-self.child, signum)
             return
@@ -432,6 +432,11 @@ class OneCommand:
         for _ in range(MAX_SWEEPS):
             if not self._tell_the_rest(SIGKILL) or self._wait_until_alone(SWEEP_S):
                 return
+
+    def _sees_the_rest(self) -> bool:
+        from initpy.linux.children import has_own_proc  # noqa: PLC0415 - at the end only
+
+        return self._is_first or (self._adopts and has_own_proc())
 
     def _tell_the_rest(self, signum: int) -> bool:
         """Send all that is left a signal. Returns whether there is anything."""

@@ -11,7 +11,6 @@ or descends from one that has.)
 
 from __future__ import annotations
 
-import errno
 import posix
 import time
 
@@ -20,6 +19,7 @@ from initpy.core.messages import RecordTree, SurvivorsFound, SurvivorsGone, Tree
 from initpy.core.values import Value
 from initpy.linux import syscalls
 from initpy.linux.children import OwnChildren
+from initpy.linux.errnos import ESRCH
 from initpy.wire import frame
 
 TYPE_CHECKING = False
@@ -80,10 +80,10 @@ class Sweeping:
         "_buried",
         "_cases",
         "_first_mark",
+        "_latest_marks",
         "_look_number",
         "_look_until",
         "_looking",
-        "_marks_of",
         "_to_look",
         "_trees",
     )
@@ -115,23 +115,22 @@ class Sweeping:
         """Orphans that have died while it does."""
         self._first_mark = int.from_bytes(posix.urandom(2), "big") << KEY_BITS + SPAWN_BITS
         """Not another initpy's, whose containers may run in this one."""
-        self._marks_of: dict[str, tuple[int, int]] = {}
-        """Of each process, the marks of its first and of its latest instance."""
+        self._latest_marks: dict[str, int] = {}
+        """Of each process, the mark of its latest instance."""
         self._trees: dict[str, tuple[int, Tree]] = {}
         """Of each process, the last that was recorded, and of which instance."""
 
     def next_mark(self, key: str) -> int:
         """The number that marks the next instance of a process, and what it will leave behind."""
-        first, latest = self._marks_of.get(key, (0, 0))
-        if not first or latest == first + MAX_SPAWNS:
-            first = self._first_mark + (len(self._marks_of) << SPAWN_BITS) + 1
-            latest = first - 1
-        self._marks_of[key] = (first, latest + 1)
+        latest = self._latest_marks.get(key, 0)
+        if not latest or latest == _first_of(latest) + MAX_SPAWNS:
+            latest = self._first_mark + (len(self._latest_marks) << SPAWN_BITS)
+        self._latest_marks[key] = latest + 1
         return latest + 1
 
     def mark_of(self, key: str) -> int:
         """The number that marks the latest instance."""
-        return self._marks_of[key][1]
+        return self._latest_marks[key]
 
     # ------------------------------------------------------------ effects
 
@@ -227,7 +226,7 @@ class Sweeping:
 
     def _may_be_left(self, case: Case) -> bool:
         """False only where nothing can be left."""
-        if self._has_group(case) and syscalls.kill_group(case.group, 0) != errno.ESRCH:
+        if self._has_group(case) and syscalls.kill_group(case.group, 0) != ESRCH:
             return True
         return self._children.are_more_than(len(self._known_children()))
 
@@ -278,7 +277,9 @@ class Sweeping:
         group = case.group if self._has_group(case) else 0
         tree = tree if recorded == case.group else ()
         signalled = tuple(case.signalled)
-        return case.key, self._marks_of[case.key], group, case.signum, signalled, tree
+        latest = self._latest_marks[case.key]
+        marks = (_first_of(latest), latest)
+        return case.key, marks, group, case.signum, signalled, tree
 
     def take_answer(self, number: int, answer: tuple[tuple[str, Found], ...]) -> None:
         """What a look has found."""
@@ -331,6 +332,11 @@ class Sweeping:
         del self._cases[case.key]
         self._trees.pop(case.key, None)
         self._tell(SurvivorsGone(case.key, case.group))
+
+
+def _first_of(mark: int) -> int:
+    """The mark of the first instance of the same process."""
+    return (mark >> SPAWN_BITS << SPAWN_BITS) + 1
 
 
 def _write(fd: int, answer: object) -> None:

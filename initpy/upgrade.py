@@ -1,6 +1,6 @@
 """Floor 2: whether a new program can take over: asked by a helper, answered by the program.
 
-The program is executed as a child, with a copy of the state and the command line of PID 1. It says
+The program is executed as a child, with a copy of the state and an argument of its own. It says
 that it can take over, in a line of its own, and exits with 0: many a program that is no initpy does
 the latter. If it cannot, its last line on stdout or stderr says why.
 """
@@ -12,10 +12,11 @@ import select
 import time
 
 from initpy import handover, repair
+from initpy.core.door import SIGKILL
 from initpy.core.messages import TimerFired
 from initpy.core.supervisor import OWN_TIMER, Supervisor, step
-from initpy.linux.image import CHECK, VARIABLE, memory_file
-from initpy.linux.spawn import errno_name
+from initpy.linux.errnos import errno_name
+from initpy.linux.image import CHECK, VARIABLE, handed_over, memory_file
 from initpy.wire import frame
 
 TYPE_CHECKING = False
@@ -34,7 +35,7 @@ def ask(loop: Pid1, answer_fd: int) -> int:
     (empty: it can), as a frame, to `answer_fd`. Returns the helper's exit code."""
     try:
         copy = memory_file(repair.packed(loop, 0.0, "a copy"))
-        why_not = _why_not(loop.new_program or 0, loop.image.argv, loop.environment, copy)
+        why_not = _why_not(loop.new_program or 0, loop.image.asking_argv, loop.environment, copy)
     except Exception as exc:
         why_not = f"it could not be asked: {exc}"
     message = frame(why_not)
@@ -49,6 +50,7 @@ def _why_not(program: int, argv: list[str], environment: dict[bytes, bytes], sta
     pid = posix.fork()
     if pid == 0:
         try:
+            posix.setsid()  # whatever it starts, if it is no initpy at all, is ended with it
             posix.dup2(write_fd, 1)
             posix.dup2(write_fd, 2)
             posix.set_inheritable(state_fd, True)
@@ -62,7 +64,7 @@ def _why_not(program: int, argv: list[str], environment: dict[bytes, bytes], sta
     said = _hear(read_fd, until)
     while (ended := posix.waitpid(pid, posix.WNOHANG))[0] == 0:
         if time.monotonic() > until:
-            posix.kill(pid, 9)
+            posix.killpg(pid, SIGKILL)
             posix.waitpid(pid, 0)
             return f"it has not said within {CHECK_S:g} s whether it can take over"
         time.sleep(0.005)
@@ -92,13 +94,17 @@ def _hear(fd: int, until: float) -> bytes:
     return said
 
 
-def answer(raw: bytes) -> int:
+def answer() -> int:
     """In the new program: take a copy of the state in hand, and change nothing.
 
     Returns the exit code, 0 if it can be taken over, which is said on stdout; why not, on stderr.
     """
+    handed = handed_over()
+    if handed is None or handed[0] != CHECK:
+        posix.write(2, b"initpy: only a running initpy asks this, in an upgrade\n")
+        return 2
     try:
-        state, _, pid = handover.unpack(raw)
+        state, _, pid = handover.unpack(handed[1])
         repair.verify(state)
         supervisor = state["loop"]["state"]
         if type(supervisor) is not Supervisor:

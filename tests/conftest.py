@@ -49,8 +49,8 @@ def build_binary(output: Path, build: Path = BUILD_BINARY) -> Path:
 
 @pytest.fixture(scope="session")
 def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The static executable, built once for all workers; or INITPY_TEST_BINARY, if that is set."""
-    if given := os.environ.get("INITPY_TEST_BINARY"):
+    """The static executable, built once for all workers; or INITPY_BINARY, if that is set."""
+    if given := os.environ.get("INITPY_BINARY"):
         return Path(given)
     if shutil.which("gcc") is None or not any(Path("/usr/lib").glob("*/libpython3.11.a")):
         skip_or_fail("namespace", "gcc or libpython3.11-dev is not installed")

@@ -1,6 +1,9 @@
 """The static executable's own module, for the type checker; see module.c."""
 
 inherited_mask: tuple[int, ...]
+started: int
+helper_pid: int
+helper_fd: int
 
 def complete() -> None: ...
 def handle_sent(signum: int, /) -> None: ...

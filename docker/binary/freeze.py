@@ -9,6 +9,7 @@ what nobody does here; in initpy, all count.
 """
 
 from __future__ import annotations
+import __future__
 
 import _sre
 import array
@@ -210,12 +211,28 @@ def _imports(tree: ast.AST, own: str, *, is_package: bool, deep: bool) -> Iterat
             yield from _imports(node, own, is_package=is_package, deep=deep)
 
 
+def _compiled(name: str, source: bytes) -> types.CodeType:
+    """The code of a module. `from __future__ import annotations` goes to the compiler, and is left
+    out of it: it would import one module more."""
+    tree = ast.parse(source)
+    flags = 0
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+            flags |= sum(getattr(__future__, alias.name).compiler_flag for alias in node.names)
+    tree.body = [
+        node
+        for node in tree.body
+        if not (isinstance(node, ast.ImportFrom) and node.module == "__future__")
+    ]
+    return compile(tree, f"<frozen {name}>", "exec", flags, dont_inherit=True, optimize=2)
+
+
 def _c_source(frozen: list[tuple[str, bool, bytes]], built_in: list[str]) -> str:
     """Tables for interpreter.c: `modules`, in the form of CPython's Python/frozen.c, and
     BUILT_INS."""
     arrays, rows = [], []
     for number, (name, is_package, source) in enumerate(frozen):
-        code = compile(source, f"<frozen {name}>", "exec", optimize=2, dont_inherit=True)
+        code = _compiled(name, source)
         # Once more through marshal, or which objects are shared depends on the compiler's past.
         marshalled = marshal.dumps(marshal.loads(marshal.dumps(code)))  # noqa: S302
         arrays.append(f"static const unsigned char m{number}[] = {{ /* {name} */")

@@ -11,6 +11,7 @@
 
 #include <signal.h>
 
+#include "first.h"
 #include "initpy.h"
 
 extern int _PySignal_Init(int install_signal_handlers); /* CPython's, in no header for embedders */
@@ -95,6 +96,7 @@ int main(int argc, char **argv)
         argv = nameless;
     }
     initpy_argv_end = argv + argc;
+    initpy_start_first(argc, argv, &initpy_inherited_mask);
     start_core(argc, argv);
     PyObject *cli = NULL;
     if (fill_sys(argc, argv) == 0)

@@ -11,9 +11,9 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "first.h"
 #include "initpy.h"
 
 /* ------------------------------------------------------------ _initpy */
@@ -97,25 +97,7 @@ static PyObject *spawn(PyObject *Py_UNUSED(self), PyObject *args)
     for (int signum = 1; signum <= 64; signum++)
         if (mask_bits >> (signum - 1) & 1)
             sigaddset(&mask, signum);
-    char **command = initpy_argv_end - words;
-    volatile int has_failed = 0; /* the child has our memory until exec, but not our signals */
-    pid_t pid = vfork();
-    if (pid == 0) {
-        int failed = place == 1 ? setsid() < 0 : place == 2 ? setpgid(0, 0) < 0 : 0;
-        for (int signum = 1; signum <= 64; signum++)
-            if (defaults >> (signum - 1) & 1)
-                signal(signum, SIG_DFL);
-        sigprocmask(SIG_SETMASK, &mask, NULL);
-        if (!failed)
-            execvp(command[0], command);
-        has_failed = 1;
-        _exit(1);
-    }
-    if (pid > 0 && has_failed) {
-        waitpid(pid, NULL, 0);
-        pid = 0;
-    }
-    return PyLong_FromLong(pid < 0 ? 0 : pid);
+    return PyLong_FromLong(initpy_spawn(initpy_argv_end - words, place, &mask, defaults));
 }
 
 PyDoc_STRVAR(is_subreaper_doc,
@@ -131,10 +113,13 @@ static PyObject *is_subreaper(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(non
 
 static void on_fault(int signum, siginfo_t *info, void *Py_UNUSED(context))
 {
-    if (info->si_code > 0)
+    if (info->si_code > 0) {
         signal(signum, SIG_DFL); /* the instruction is run again, and this time it ends us */
-    else
+    } else {
+        int saved = errno; /* whoever was interrupted may be about to read it */
         PyErr_SetInterruptEx(signum);
+        errno = saved;
+    }
 }
 
 PyDoc_STRVAR(handle_sent_doc,
@@ -210,7 +195,10 @@ static int initpy_exec(PyObject *module)
     PyObject *mask = mask_as_tuple(&initpy_inherited_mask);
     int failed = PyModule_AddObjectRef(module, "inherited_mask", mask);
     Py_XDECREF(mask);
-    return failed;
+    failed |= PyModule_AddIntConstant(module, "started", initpy_started);
+    failed |= PyModule_AddIntConstant(module, "helper_pid", initpy_helper_pid);
+    failed |= PyModule_AddIntConstant(module, "helper_fd", initpy_helper_fd);
+    return failed < 0 ? -1 : 0;
 }
 
 static PyModuleDef_Slot initpy_slots[] = {{Py_mod_exec, initpy_exec}, {0, NULL}};
@@ -219,7 +207,9 @@ static PyModuleDef initpy_module = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_initpy",
     .m_doc = "What initpy's static executable has and Python lacks. `inherited_mask` is the signals\n"
-             "that were blocked at exec.",
+             "that were blocked at exec, and what main has started before Python:\n"
+             "`started` is the pid of the command, or 0; `helper_fd` the config helper's pipe, or\n"
+             "-1, and `helper_pid` its pid, or 0: this is the helper.",
     .m_methods = initpy_methods,
     .m_slots = initpy_slots,
 };

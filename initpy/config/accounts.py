@@ -6,8 +6,9 @@ exists. The process then cannot be spawned, and says why in supervisord's words.
 
 from __future__ import annotations
 
-import os
+import posix
 
+from initpy.config.paths import exists
 from initpy.config.problems import escaped
 from initpy.core.values import Value
 
@@ -38,8 +39,8 @@ class Credentials(Value):
 
 def own_credentials() -> Credentials:
     """What initpy itself runs as, and what every process has that asks for nothing else."""
-    gid = os.getegid()
-    return Credentials(os.geteuid(), gid, tuple(sorted({gid, *os.getgroups()})))
+    gid = posix.getegid()
+    return Credentials(posix.geteuid(), gid, tuple(sorted({gid, *posix.getgroups()})))
 
 
 def credentials(user: str | int | None, group: str | int | None, own: Credentials) -> Credentials:
@@ -115,7 +116,7 @@ def _no_group(
 
 def _no_file(path: str) -> str:
     """What to add to the reason, where there is no such file at all."""
-    return "" if os.path.exists(path) else f": there is no {path}"
+    return "" if exists(path) else f": there is no {path}"
 
 
 def _user_entry(user: str | int) -> struct_passwd | User | None:
@@ -148,7 +149,7 @@ def _gid(group: str | int) -> int | None:
 
 
 def _group_list(name: str, gid: int) -> list[int]:
-    ask = getattr(_database("grp"), "getgrouplist", os.getgrouplist)
+    ask = getattr(_database("grp"), "getgrouplist", posix.getgrouplist)
     groups: list[int] = ask(name, gid)
     return groups
 

@@ -7,7 +7,7 @@ are `/`; without one, an engine often mounts no more than the container's part o
 
 from __future__ import annotations
 
-import os
+import posix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,17 +36,17 @@ def oom_file(root: bytes = b"") -> bytes:
 def _read(file: bytes) -> list[bytes]:
     """The file's lines; none: it cannot be read."""
     try:
-        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        fd = posix.open(file, posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError:
         return []
     raw = b""
     try:
-        while part := os.read(fd, 65536):
+        while part := posix.read(fd, 65536):
             raw += part
     except OSError:
         return []
     finally:
-        os.close(fd)
+        posix.close(fd)
     return raw.split(b"\n")
 
 

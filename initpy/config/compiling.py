@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 from initpy.config.accounts import Credentials, credentials, own_credentials
 from initpy.config.expansion import expanded
 from initpy.config.kinds import SignalTable
 from initpy.config.outputs import OWN_NAME, TEXT, outputs, stream_forms
+from initpy.config.paths import dirname, join
 from initpy.config.problems import escaped, nearest, shown
 from initpy.config.reading import wrong_in_name
 from initpy.config.settings import MAX_PROCESSES, ONESHOT, SIGNALS
@@ -292,7 +291,7 @@ class Compiler:
         """Read once, however many processes it is for."""
         from initpy.config.env_files import read_env_file  # noqa: PLC0415 - few programs have any
 
-        path = os.path.join(os.path.dirname(place.document.file), file)
+        path = join(dirname(place.document.file), file)
         if path not in self._env_files:
             variables = read_env_file(path, place)
             if variables is None:

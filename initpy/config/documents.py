@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 from initpy.config import toml
+from initpy.config.paths import abspath, dirname
 from initpy.config.problems import Problem, key_text
 
 TYPE_CHECKING = False
@@ -126,17 +127,17 @@ def read_bounded(file: str) -> bytes:
 
     A named pipe that nobody writes to reads as empty: opening it does not wait.
     """
-    fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    fd = posix.open(file, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXEC)
     try:
-        os.set_blocking(fd, True)
+        posix.set_blocking(fd, True)
         parts = []
         left = MAX_FILE_BYTES + 1
-        while left and (part := os.read(fd, left)):
+        while left and (part := posix.read(fd, left)):
             parts.append(part)
             left -= len(part)
         return b"".join(parts)
     finally:
-        os.close(fd)
+        posix.close(fd)
 
 
 def _line_in(message: str, text: str) -> int:
@@ -149,8 +150,8 @@ def _line_in(message: str, text: str) -> int:
 
 def directory_of(file: str) -> str:
     """The absolute directory of a file."""
-    directory = os.path.dirname(file)
+    directory = dirname(file)
     try:
-        return os.path.abspath(directory)
+        return abspath(directory)
     except (OSError, ValueError):  # the working directory is gone
         return directory

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Expander:
             if value is None:
                 raise ExpansionError(f"the environment has no {name[4:]}, for %({name})s")
         elif name == "host_node_name":
-            value = os.uname().nodename
+            value = posix.uname().nodename
         else:
             value = self._names.get(name)
             if value is None:

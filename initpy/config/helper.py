@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 from initpy.config.cgroups import oom_file
 from initpy.config.loading import load
@@ -50,5 +50,5 @@ def _send(source: str | Arguments, name: str, fd: int) -> int:
         return FAILED
     say(STDERR, loaded.warnings)
     while message:
-        message = message[os.write(fd, message) :]
+        message = message[posix.write(fd, message) :]
     return SENT

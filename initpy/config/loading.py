@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from initpy.config import paths
 from initpy.config.compiling import Compiler
 from initpy.config.lint import lint
 from initpy.config.problems import ConfigError, Problem, Report
@@ -33,7 +32,7 @@ def load(source: str | Arguments, environ: Mapping[str, str] | None = None) -> L
     Raises:
         ConfigError: with every problem that there is in it.
     """
-    environ = os.environ if environ is None else environ
+    environ = paths.environ() if environ is None else environ
     report = Report()
     if isinstance(source, str):
         document = read_main(source, environ, report)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from initpy.config.expansion import expanded
 from initpy.config.kinds import Flag, Kind, OneOf, Seconds, Text, Whole, is_template, is_whole
 from initpy.config.problems import shown
@@ -321,6 +319,8 @@ def _sink(choice: Choice, own_fd: bytes, merges: bool, expander: Expander) -> Si
     if target in _STREAMS:
         form = options["format"]
         return Sink(STREAM, _STREAMS[target], form, drops, timestamps=stamps, merges_json=merges)
+    import os  # noqa: PLC0415 - for a file only: most write none
+
     path = os.path.abspath(target)
     if not os.path.isdir(os.path.dirname(path)):
         text = f"there is no directory {shown(os.path.dirname(path))}"

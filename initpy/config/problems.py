@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 import select
 
 from initpy.config.toml import FloatText
@@ -177,9 +177,7 @@ def escaped(text: str) -> str:
     """`text` with all that is not printable (line ends, escapes, lone surrogates) spelt out."""
     if text.isprintable():
         return text
-    return "".join(
-        [ch if ch.isprintable() else ch.encode("unicode_escape").decode("ascii") for ch in text]
-    )
+    return "".join([ch if ch.isprintable() else repr(ch)[1:-1] for ch in text])
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -200,7 +198,7 @@ def say(fd: int, lines: Iterable[object]) -> None:
     rest = "".join([f"{line}\n" for line in lines]).encode("utf-8", "backslashreplace")
     while rest:
         try:
-            rest = rest[os.write(fd, rest) :]
+            rest = rest[posix.write(fd, rest) :]
         except BlockingIOError:
             select.select([], [fd], [])
         except OSError:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from initpy.config.documents import parsed, read_document, read_text
 from initpy.config.expansion import Expander, expanded
 from initpy.config.formats import FormatError, is_ini
@@ -118,6 +116,7 @@ def _included(main: Place, environ: Mapping[str, str]) -> list[Place]:
 def _matches(pattern: str, place: Place) -> list[str]:
     """The files that a pattern stands for; a name without wildcards stands for itself."""
     import glob  # noqa: PLC0415
+    import os  # noqa: PLC0415
 
     main = place.document.file
     directory = os.path.dirname(main)
@@ -135,6 +134,8 @@ def _matches(pattern: str, place: Place) -> list[str]:
 
 def _is_same(one: str, other: str) -> bool:
     """The main file among its own includes (`*.toml`) is no second file."""
+    import os  # noqa: PLC0415
+
     try:
         return os.path.samefile(one, other)
     except OSError:

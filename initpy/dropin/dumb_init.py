@@ -15,6 +15,8 @@ else:
     import _signal
 
 MAX_SIGNAL = 31
+MAX_DIGITS = 20
+"""More would make no number any smaller."""
 
 LETTERS = "hvVcr:"
 NAMES = (
@@ -216,4 +218,5 @@ def _leading_number(text: str) -> tuple[int | None, str]:
     start = end = 1 if text[:1] in ("+", "-") else 0
     while text[end : end + 1].isascii() and text[end : end + 1].isdigit():
         end += 1
-    return (int(text[:end]) if end > start else None), text[end:]
+    digits = text[: min(end, MAX_DIGITS)]
+    return (int(digits) if end > start else None), text[end:]

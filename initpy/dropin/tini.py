@@ -31,6 +31,9 @@ else:
 
 STDOUT = 1
 
+MAX_DIGITS = 20
+"""A number that has more is cut to what a long can hold, which these make as well."""
+
 FATAL, WARN, INFO, DEBUG, TRACE = range(5)
 """A message is printed when the verbosity is at least that."""
 
@@ -216,7 +219,9 @@ def _strtol(text: str) -> int | None:
         return 0
     digits = text.lstrip(" \t\n\v\f\r")
     unsigned = digits[1:] if digits[:1] in ("+", "-") else digits
-    return int(digits) if unsigned.isascii() and unsigned.isdigit() else None
+    if not (unsigned.isascii() and unsigned.isdigit()):
+        return None
+    return int(digits[:MAX_DIGITS])
 
 
 def _atoi(text: str) -> int:

@@ -31,13 +31,12 @@ class OwnChildren:
         if self._fd is None:
             return self.can_be_looked_into
         found = 0
-        offset = 0
         try:
-            while part := posix.pread(self._fd, _READ_BYTES, offset):
+            posix.lseek(self._fd, 0, 0)
+            while part := posix.read(self._fd, _READ_BYTES):
                 found += part.count(b" ")  # one after each pid
                 if found > count:
                     return True
-                offset += len(part)
         except OSError:
             return True
         return False

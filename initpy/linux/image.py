@@ -21,8 +21,14 @@ FORMAT = 1
 added, with a default, is no new format. It stands here, where it is loaded from the start: in an
 upgrade of the package, the rest of the hand-over may be loaded from the new files."""
 
+MAGIC = b"initpy-state"
+"""What it begins with."""
+
 VARIABLE = b"INITPY_HANDOVER"
 TAKE, CHECK = b"take", b"check"
+
+ASKED_TO_CHECK = "--can-take-over"
+"""The only argument of a program that is to say whether it can."""
 
 _READ_BYTES = 1 << 20
 _DELETED = " (deleted)"
@@ -36,6 +42,10 @@ class Image:
     def __init__(self) -> None:
         self.argv = sys.orig_argv
         """Of the whole command: with the interpreter and its options, where there is one."""
+        own = len(self.argv) - len(sys.argv) + 1
+        self.asking_argv = [*self.argv[:own], ASKED_TO_CHECK]
+        """What another program is asked with: one that knows nothing of this refuses it. With the
+        arguments of this process, it would be an init, and start every program once more."""
         self.path = _as_called(self.argv[0]) or _link("/proc/self/exe") or sys.executable
         """Where another program may come to lie, to which to upgrade."""
         self.comm = _read_file("/proc/self/comm").rstrip(b"\n")
@@ -131,16 +141,18 @@ def handed_over() -> tuple[bytes, bytes] | None:
     The file is read, and closed.
     """
     word, _, number = posix.environ.pop(VARIABLE, b"").partition(b" ")
-    if word not in (TAKE, CHECK) or not number.isdigit():
+    if word not in (TAKE, CHECK) or not (number.isdigit() and len(number) < 10):
         return None
     fd = int(number)
     raw = bytearray()
     try:
         while part := posix.pread(fd, _READ_BYTES, len(raw)):
             raw += part
-        posix.close(fd)
     except OSError:  # somebody has set the variable
         return None
+    if not raw.startswith(MAGIC):
+        return None
+    posix.close(fd)
     return word, bytes(raw)
 
 
@@ -159,9 +171,10 @@ def _as_called(name: str) -> str:
 
 def _link(path: str) -> str:
     try:
-        return posix.readlink(path).removesuffix(_DELETED)
+        found = posix.readlink(path)
     except OSError:
         return ""
+    return found[: -len(_DELETED)] if found.endswith(_DELETED) else found
 
 
 def _open(path: str) -> int:

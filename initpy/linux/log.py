@@ -6,10 +6,11 @@ program that shares the open file. So there is one way for each kind of file (DE
 
 from __future__ import annotations
 
-import errno
 import posix
 import select
 import time
+
+from initpy.linux.errnos import EAGAIN, EDQUOT, EFBIG, ENOSPC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 MAX_QUEUE_BYTES = 256 * 1024
 """What waits when nobody reads. A line beyond that is dropped, and counted."""
 
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL_DISK = (ENOSPC, EDQUOT, EFBIG)
 NEWLINE = 10
 
 CHUNK_BYTES = 4096
@@ -153,7 +154,7 @@ class LogWriter:
         poll = select.poll()
         poll.register(self.fd, select.POLLOUT)
         if not poll.poll(0):
-            raise BlockingIOError(errno.EAGAIN, "the terminal is full")
+            raise BlockingIOError(EAGAIN, "the terminal is full")
         return posix.write(self.fd, chunk[:256])
 
 

@@ -32,9 +32,10 @@ class OomKills:
         if self._fd is None:
             return 0
         try:
-            _, _, rest = posix.pread(self._fd, 4096, 0).partition(_COUNTER)
-            return int(rest.split(None, 1)[0])
-        except (OSError, ValueError, IndexError):
+            posix.lseek(self._fd, 0, 0)
+            _, _, rest = posix.read(self._fd, 4096).partition(_COUNTER)
+            return int(rest.partition(b"\n")[0])
+        except (OSError, ValueError):
             return 0
 
 

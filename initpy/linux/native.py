@@ -69,6 +69,25 @@ def pass_on(pid: int, signals: frozenset[int]) -> tuple[int, int]:
         return signum, info.si_code
 
 
+def started() -> int:
+    """The pid of the one command, if the executable has started it before Python; or 0.
+
+    It does where `OneCommand.run` would have nothing to say, or to do, before that but what its
+    main does, too; all signals are blocked since.
+    """
+    return _initpy.started if IS_BINARY else 0
+
+
+def helper() -> tuple[int, int] | None:
+    """The config helper that the executable has started before Python, so that the two start at
+    the same time: its pid, and the fd to read from. In the helper itself: 0, and the fd to write
+    to. None: it has not.
+    """
+    if not IS_BINARY or _initpy.helper_fd < 0:
+        return None
+    return _initpy.helper_pid, _initpy.helper_fd
+
+
 def spawn(argv: list[str], place: int, mask: Iterable[int], defaults: Iterable[int]) -> int:
     """Start a command, the last of our own arguments, with vfork: the time that takes does not
     depend on how large we are. It gets our environment and descriptors, `mask` is what is blocked

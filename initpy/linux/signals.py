@@ -56,14 +56,6 @@ class Inherited(Value):
     """RLIMIT_NOFILE, soft and hard; None: PID 1 has not changed it."""
 
 
-def block_first() -> tuple[int, ...]:
-    """`block_all`, as the first thing that the program does. Returns the mask that it has been
-    executed with."""
-    mask = block_all()
-    at_exec = native.mask_at_exec()
-    return mask if at_exec is None else at_exec
-
-
 def block_all() -> tuple[int, ...]:
     """Block every signal; those that arrive wait. Returns the mask as it was."""
     return tuple([int(signum) for signum in _signal.pthread_sigmask(_signal.SIG_BLOCK, ALL)])
@@ -102,8 +94,10 @@ class Signals:
         `mask` is what `block_all` returned at the start. `inherited` is what the image before this
         one was started with: what this one finds is that one's doing.
         """
-        self._flags = bytearray(ALL[-1] + 1)
-        self.fd, self._write_fd = posix.pipe2(posix.O_NONBLOCK | posix.O_CLOEXEC)
+        self._flags = [False] * (ALL[-1] + 1)
+        self.fd, self._write_fd = posix.pipe()  # pipe2 is 64 kB more of Python's own file
+        for fd in (self.fd, self._write_fd):
+            posix.set_blocking(fd, False)
         _signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
         ignored = []
         for signum in HANDLED:
@@ -125,7 +119,7 @@ class Signals:
         set_mask(())
 
     def _note(self, signum: int, _frame: object) -> None:
-        self._flags[signum] = 1
+        self._flags[signum] = True
 
     def take(self, taken: list[int] | None = None) -> list[int]:
         """The signals that have come since the last call, each once, added to `taken`.
@@ -139,12 +133,11 @@ class Signals:
             pass
         if taken is None:
             taken = []
-        signum = self._flags.find(1)
-        while signum >= 0:
-            if signum not in taken:
-                taken.append(signum)
-            self._flags[signum] = 0  # before it is acted on: a second one must not be lost
-            signum = self._flags.find(1, signum + 1)
+        for signum in ALL:
+            if self._flags[signum]:
+                if signum not in taken:
+                    taken.append(signum)
+                self._flags[signum] = False  # before it is acted on: a second must not be lost
         if SIGQUIT in taken:
             taken.remove(SIGQUIT)
             taken.append(SIGQUIT)

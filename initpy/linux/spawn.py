@@ -7,10 +7,21 @@ through a pipe that exec closes: nothing in it means that the program runs.
 
 from __future__ import annotations
 
-import errno
 import posix
 import resource
+import sys
 
+from initpy.linux.errnos import (
+    EACCES,
+    EAGAIN,
+    EMFILE,
+    ENFILE,
+    ENOENT,
+    ENOEXEC,
+    ENOTDIR,
+    errno_name,
+)
+from initpy.linux.helper import be_helper
 from initpy.linux.native import prctl
 from initpy.linux.signals import block_all, restore_in_child, set_mask
 
@@ -110,9 +121,10 @@ def _fork(
     """Fork, and run `become` in the child, which must not return from it, with the fd that takes
     the reason. Returns the pid, and the fd to read the reason from."""
     try:
-        reason_fd, write_fd = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
+        reason_fd, write_fd = posix.pipe()
+        posix.set_blocking(reason_fd, False)  # the write end is an open file of its own
     except OSError as exc:
-        if exc.errno in (errno.EMFILE, errno.ENFILE):
+        if exc.errno in (EMFILE, ENFILE):
             raise SpawnError(f"too many open files to spawn '{name}'") from None
         why = errno_name(exc)
         raise SpawnError(f"unknown error making dispatchers for '{name}': {why}") from None
@@ -124,7 +136,7 @@ def _fork(
         record(pid, reason_fd)
     except OSError as exc:
         posix.close(reason_fd)
-        if exc.errno == errno.EAGAIN:
+        if exc.errno == EAGAIN:
             reason = f"Too many processes in process table to spawn '{name}'"
         else:
             reason = f"unknown error during fork for '{name}': {errno_name(exc)}"
@@ -148,12 +160,13 @@ def fork_helper(
     Raises:
         OSError: pipe or fork failed.
     """
-    read_fd, write_fd = posix.pipe2(posix.O_CLOEXEC)
+    read_fd, write_fd = posix.pipe()
+    posix.set_blocking(read_fd, False)  # the write end is an open file of its own
     mask = block_all()
     try:
         pid = posix.fork()
         if pid == 0:
-            _help(body, write_fd, inherited)
+            be_helper(body, write_fd, lambda: restore_in_child(inherited))
         record(pid, read_fd)
     except OSError:
         posix.close(read_fd)
@@ -161,27 +174,7 @@ def fork_helper(
     finally:
         posix.close(write_fd)
         set_mask(mask)
-    posix.set_blocking(read_fd, False)  # the write end is an open file of its own
     return pid, read_fd
-
-
-def errno_name(exc: OSError) -> str:
-    """ENOENT for 2."""
-    return errno.errorcode.get(exc.errno or 0, str(exc.errno))
-
-
-def _help(body: Callable[[int], int], write_fd: int, inherited: Inherited) -> None:
-    """The helper's whole life; does not return."""
-    code = 1
-    try:
-        restore_in_child(inherited)
-        posix.setsid()
-        set_mask(())
-        code = body(write_fd)
-    except BaseException as exc:  # whatever it is: two PID 1s must never return from fork
-        posix.write(2, f"initpy: a helper process failed: {exc!r}\n".encode(errors="replace"))
-    finally:
-        posix._exit(code)
 
 
 def _become(
@@ -201,7 +194,9 @@ def _become(
     them.
     """
     code = NOT_EXECUTABLE
-    reason = f"couldn't prepare '{spec.name}'"
+    reason = ""
+    step = f"prepare '{spec.name}'"
+    limit = (-1, -1, -1)
     try:
         restore_in_child(inherited)
         posix.setsid()
@@ -217,45 +212,56 @@ def _become(
         environment[MARK_VARIABLE] = b"%b:%d" % (outer, mark) if outer else b"%d" % mark
         _set_mark(mark)
         if spec.no_new_privs:  # it bars nothing before exec
-            reason = "couldn't set no_new_privs"
-            _renounce_new_privileges()
+            step = "set no_new_privs"
+            prctl(PR_SET_NO_NEW_PRIVS, 1)
         if spec.oom_score_adj is not None:
-            reason = f"couldn't set oom_score_adj to {spec.oom_score_adj}"
+            step = f"set oom_score_adj to {spec.oom_score_adj}"
             _set_oom_score_adj(spec.oom_score_adj)
         if inherited.max_files is not None:  # from here on, nothing is opened
             resource.setrlimit(resource.RLIMIT_NOFILE, inherited.max_files)
-        for number, soft, hard in spec.rlimits:
-            _set_rlimit(number, soft, hard)
+        for limit in spec.rlimits:
+            step = f"set rlimit {limit[0]}"
+            resource.prlimit(0, limit[0], limit[1:])  # unlike setrlimit, it tells the errno
         if spec.nice is not None:  # after the limits: RLIMIT_NICE may be what allows it
-            _set_nice(spec.nice)
+            step = f"set nice to {spec.nice}"
+            posix.setpriority(posix.PRIO_PROCESS, 0, spec.nice)
         if spec.gid != -1:
-            reason = f"couldn't setgid to {spec.gid}"
+            step = f"setgid to {spec.gid}"
             if spec.groups:
                 posix.setgroups(spec.groups)
             posix.setgid(spec.gid)
         if spec.uid != -1:
-            reason = f"couldn't setuid to {spec.uid}"
+            step = f"setuid to {spec.uid}"
             posix.setuid(spec.uid)
         if spec.directory:
-            reason = f"couldn't chdir to {spec.directory.decode(errors='replace')}"
+            step = f"chdir to {spec.directory.decode(errors='replace')}"
             posix.chdir(spec.directory)
         if spec.umask != -1:
             posix.umask(spec.umask)
-        reason = ""
+        step = "prepare to exec"
         set_mask(inherited.mask)
-        path, exc = _exec(argv, paths, environment)
-        reason = _why_not_executed(path, exc)
-        if exc.errno in (errno.ENOENT, errno.ENOTDIR):
+        path, failed = _exec(argv, paths, environment)
+        if failed.errno in (ENOENT, ENOTDIR):
             code = NOT_FOUND
-    except _RefusedError as exc:
-        reason = str(exc)
-    except OSError as exc:
-        reason = f"{reason}: {errno_name(exc)}"
+        reason = _why_not_executed(path, failed)
     except BaseException as exc:  # whatever it is: two PID 1s must never return from fork
-        reason = f"{reason or spec.name}: {exc!r}"
+        reason = _why_not(step, exc, limit)
     finally:
         posix.write(write_fd, reason.encode(errors="replace")[:MAX_REASON_BYTES])
         posix._exit(code)
+
+
+def _why_not(step: str, exc: BaseException, limit: tuple[int, int, int]) -> str:
+    """In the child: why a step before exec has failed, in words of which PID 1 has no need; where
+    these cannot be loaded (any more), in short."""
+    try:
+        sys.dont_write_bytecode = True  # the umask may be the program's by now
+        from initpy.linux import refusals  # noqa: PLC0415 - in the child only
+
+        return refusals.why_not(step, exc, limit)
+    except BaseException:
+        why = errno_name(exc) if isinstance(exc, OSError) else repr(exc)
+        return f"couldn't {step}: {why}"
 
 
 def _set_mark(mark: int) -> None:
@@ -264,69 +270,10 @@ def _set_mark(mark: int) -> None:
         resource.setrlimit(RLIMIT_LOCKS, (mark, hard))
 
 
-class _RefusedError(Exception):
-    """A step on the way to exec was refused; the text is what the operator reads."""
-
-
-def _renounce_new_privileges() -> None:
-    try:
-        prctl(PR_SET_NO_NEW_PRIVS, 1)
-    except ImportError:
-        raise _RefusedError(
-            "couldn't set no_new_privs: this Python has no ctypes, through which it is set (on"
-            " Debian, ctypes comes with python3, not with python3-minimal)"
-        ) from None
-
-
 def _set_oom_score_adj(adjustment: int) -> None:
     fd = posix.open("/proc/self/oom_score_adj", posix.O_WRONLY | posix.O_CLOEXEC)
-    try:
-        posix.write(fd, str(adjustment).encode())
-    except PermissionError as exc:
-        raise _RefusedError(
-            f"couldn't set oom_score_adj to {adjustment}: {errno_name(exc)}: a value below the one"
-            " that initpy has takes CAP_SYS_RESOURCE"
-        ) from None
+    posix.write(fd, str(adjustment).encode())
     posix.close(fd)
-
-
-def _set_rlimit(number: int, soft: int, hard: int) -> None:
-    try:
-        resource.prlimit(0, number, (soft, hard))  # unlike setrlimit, it tells the errno
-    except OSError as exc:
-        why = errno_name(exc)
-        if exc.errno == errno.EPERM:
-            why += ": a hard limit above the one that initpy has takes CAP_SYS_RESOURCE"
-            if number == resource.RLIMIT_NOFILE:
-                why += ", and none can be above /proc/sys/fs/nr_open"
-    except ValueError:
-        why = "EINVAL: the soft limit is above the hard limit"
-    else:
-        return
-    to = _limit(soft) if soft == hard else f"{_limit(soft)} (hard limit: {_limit(hard)})"
-    raise _RefusedError(f"couldn't set rlimit {_limit_name(number)} to {to}: {why}")
-
-
-def _limit(value: int) -> str:
-    return "unlimited" if value == resource.RLIM_INFINITY else str(value)
-
-
-def _limit_name(number: int) -> str:
-    """nofile for RLIMIT_NOFILE."""
-    for name in dir(resource):
-        if name.startswith("RLIMIT_") and getattr(resource, name) == number:
-            return name.removeprefix("RLIMIT_").lower()
-    return str(number)
-
-
-def _set_nice(nice: int) -> None:
-    try:
-        posix.setpriority(posix.PRIO_PROCESS, 0, nice)
-    except PermissionError as exc:
-        raise _RefusedError(
-            f"couldn't set nice to {nice}: {errno_name(exc)}: a value below the one that initpy has"
-            " takes CAP_SYS_NICE"
-        ) from None
 
 
 def _exec(
@@ -334,19 +281,19 @@ def _exec(
 ) -> tuple[bytes, OSError]:
     """Try the paths in order, as execvp does. Returns only when none could be executed: the one
     that says most, and why."""
-    path, why = argv[0], FileNotFoundError(errno.ENOENT, "")
+    path, why = argv[0], FileNotFoundError(ENOENT, "")
     failed: tuple[bytes, OSError] = (path, why)
     for path in paths:
         try:
             posix.execve(path, argv, environment)
         except OSError as exc:
             # Not there; or in a directory of PATH that this user may not search.
-            if exc.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES) and not _exists(path):
+            if exc.errno in (ENOENT, ENOTDIR, EACCES) and not _exists(path):
                 continue
-            if exc.errno in (errno.ENOENT, errno.ENOTDIR):
+            if exc.errno in (ENOENT, ENOTDIR):
                 return path, exc
             failed = (path, exc)
-            if exc.errno != errno.EACCES:
+            if exc.errno != EACCES:
                 break
     return failed
 
@@ -366,24 +313,24 @@ def _why_not_executed(path: bytes, exc: OSError) -> str:
         mode = posix.stat(path).st_mode
     except OSError:
         mode = None
-    if exc.errno in (errno.ENOENT, errno.ENOTDIR):
+    if exc.errno in (ENOENT, ENOTDIR):
         if mode is None:
             return f"can't find command '{name}'"
         return (
             f"couldn't exec {name}: ENOENT: it is there, but the interpreter that its first line"
             " names, or its dynamic loader, is not"
         )
-    if exc.errno == errno.EACCES and mode is not None:
+    if exc.errno == EACCES and mode is not None:
         if mode & _S_IFMT == _S_IFDIR:
             return f"command at '{name}' is a directory"
         if not mode & 0o111:
             return f"command at '{name}' is not executable"
         return f"no permission to run command '{name}'"
-    if exc.errno == errno.ENOEXEC:
+    if exc.errno == ENOEXEC:
         return (
             f"couldn't exec {name}: ENOEXEC: it is no program for this kind of machine, or a script"
             " without #! in its first line"
         )
-    if exc.errno == errno.EAGAIN:
+    if exc.errno == EAGAIN:
         return f"couldn't exec {name}: EAGAIN: its user has more processes than rlimit nproc allows"
     return f"couldn't exec {name}: {errno_name(exc)}"

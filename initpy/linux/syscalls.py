@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import posix
 
+from initpy.linux.errnos import EIO, errno_name
 from initpy.linux.native import prctl
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
@@ -20,7 +20,7 @@ def kill(pid: int, signum: int) -> int:
     try:
         posix.kill(pid, signum)
     except OSError as exc:
-        return exc.errno or errno.EIO
+        return exc.errno or EIO
     return 0
 
 
@@ -117,5 +117,5 @@ def _prctl(option: int, argument: int) -> str:
     except ImportError:
         return "this Python has no ctypes"
     except OSError as exc:
-        return errno.errorcode.get(exc.errno or 0, "unknown error")
+        return errno_name(exc)
     return ""

@@ -39,8 +39,8 @@ def test_it_is_static_and_no_bigger_than_it_may_be(binary: Path) -> None:
 def test_the_same_sources_give_the_same_bytes_wherever_they_are(
     binary: Path, tmp_path: Path
 ) -> None:
-    if "INITPY_TEST_BINARY" in os.environ:
-        pytest.skip("INITPY_TEST_BINARY may have been built from anything")
+    if "INITPY_BINARY" in os.environ:
+        pytest.skip("INITPY_BINARY may have been built from anything")
     elsewhere = tmp_path / "a copy"
     ignore = shutil.ignore_patterns("__pycache__")
     for folder in ("docker/binary", "initpy"):
@@ -61,8 +61,9 @@ def test_the_same_sources_give_the_same_bytes_wherever_they_are(
         ["check", "/no/such/file"],
         ["check"],
         ["--nonsense"],
+        ["check", "/no/such\x01"],
     ],
-    ids=" ".join,
+    ids=lambda arguments: ascii(" ".join(arguments)),
 )
 def test_its_commands_say_what_the_package_s_do(binary: Path, arguments: list[str]) -> None:
     ran, expected = run(binary, *arguments), run(sys.executable, "-m", "initpy", *arguments)
@@ -81,6 +82,7 @@ def test_all_problems_of_a_file_are_told_as_from_source(binary: Path, tmp_path: 
         "environment = { A = '${NO:-${B}', C = 1979-05-27T07:32:00Z }\n"
         "[program.'a b']\ncommand = ['gunicorn', '--daemon']\nrlimits = { nofil = 3, core = 'x' }\n"
         "[program.app]\ncommand = '%(ENV_NOPE)s'\nuser = 'nobody-at-all'\nafter = ['web', 'apq']\n"
+        '"bad\\u0001key\\u2028" = 1\n'
     )
     ran, expected = run(binary, "check", path), run(sys.executable, "-m", "initpy", "check", path)
     assert ran.stderr == expected.stderr
@@ -146,8 +148,10 @@ def test_a_term_that_comes_while_it_starts_is_not_lost(binary: Path, tmp_path: P
     1, and lets it end any other process."""
     config = tmp_path / "initpy.toml"
     config.write_text('[program.web]\ncommand = ["sleep", "600"]\nstartsecs = 0\n')
-    before_python = 0
-    for _ in range(40):
+    before_python = tries = 0
+    while before_python < 20:  # a busy machine looks later
+        tries += 1
+        assert tries <= 400
         with subprocess.Popen([binary, "-c", config], stderr=subprocess.PIPE, text=True) as init:
             seen = wait_for_mask(init.pid)
             init.terminate()
@@ -155,7 +159,6 @@ def test_a_term_that_comes_while_it_starts_is_not_lost(binary: Path, tmp_path: P
             _, log = init.communicate(timeout=20)
             assert init.returncode == 0, log
             assert "received SIGTERM indicating exit request" in log
-    assert before_python > 20
 
 
 def wait_for_mask(pid: int) -> dict[str, str]:

@@ -34,7 +34,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
         skip_or_fail("namespace", f"there is no gcc, or no {include}/Python.h")
     (folder / "main.c").write_text(MAIN)
     library = folder / "modules.so"
-    sources = [REPO / "docker" / "binary" / "module.c", folder / "main.c"]
+    ours = REPO / "docker" / "binary"
+    sources = [ours / "module.c", ours / "first.c", folder / "main.c"]
     gcc = ["gcc", "-shared", "-fPIC", "-Wall", "-Werror", f"-I{include}", "-o", str(library)]
     subprocess.run([*gcc, *map(str, sources)], check=True, timeout=60)
     return library

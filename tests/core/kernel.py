@@ -520,6 +520,11 @@ class Kernel:
             self.has_reloaded = True
             processes = self.supervisor.processes.values()
             self.ever_running = {each.spec.key for each in processes if _is_good(each)}
+            for each in before.processes.values():
+                if each.wanted == Wanted.UP and each.ending:
+                    # Its start has begun: it waits for its survivors' end, and a new `after` is
+                    # for the next start.
+                    self.started.add(each.spec.key)
         culprits = []
         for effect in effects:
             if isinstance(effect, Notice):

@@ -48,7 +48,8 @@ static void on_term(int signum)
 int main(int argc, char **argv)
 {
     struct sigaction action = {.sa_handler = on_term};
-    sigaction(SIGTERM, &action, NULL);
+    if (argc == 2)
+        sigaction(SIGTERM, &action, NULL);
     printf("I am %s, %d, of user %d\n", argv[1], getpid(), getuid());
     fflush(stdout);
     if (argc > 2)
@@ -91,6 +92,9 @@ startretries = 1
 """
 
 
+OTHER_INITS = ("tini", "docker-init", "dumb-init")
+
+
 @pytest.fixture(scope="module")
 def scratch(
     engine: Engine, binary: Path, tmp_path_factory: pytest.TempPathFactory
@@ -105,6 +109,7 @@ def scratch(
         (folder / f"{name}.toml").write_text(text)
     (folder / "Dockerfile").write_text(
         'FROM scratch\nCOPY initpy say *.toml /\nENTRYPOINT ["/initpy"]\nCMD ["-c", "/one.toml"]\n'
+        + "".join([f"COPY initpy /{name}\n" for name in OTHER_INITS])
     )
     tag = build_image(engine, folder / "Dockerfile", folder)
     yield tag
@@ -147,6 +152,18 @@ def test_one_program(start: Start, scratch: str) -> None:
     container.wait_for_log("told to stop")
     container.wait_for_log("exit code 0: stopped by SIGTERM")
     assert "not PID 1" not in container.log()
+
+
+@pytest.mark.parametrize("name", ["initpy", *OTHER_INITS])
+def test_one_command_under_each_name(engine: Engine, scratch: str, name: str) -> None:
+    run = ["run", "--rm", "--network", "none", "--entrypoint", f"/{name}", scratch, "--"]
+    for command, code, said in (["/say", "it", "7"], 7, "I am it"), (["/nowhere"], None, "nowhere"):
+        ended = subprocess.run(
+            [engine.binary, *run, *command], capture_output=True, text=True, timeout=60, check=False
+        )
+        not_found = 2 if name == "dumb-init" else 127  # as dumb-init itself
+        assert ended.returncode == (not_found if code is None else code), ended
+        assert said in ended.stdout + ended.stderr
 
 
 def test_several_programs_with_a_restart(start: Start, scratch: str) -> None:
@@ -251,6 +268,8 @@ def test_the_dockerfile_makes_an_image_of_one_file(
     [
         ("examples/quickstart/Dockerfile.binary", ["greeter [|] hello", "clock entered RUNNING"]),
         ("examples/nginx-uwsgi/Dockerfile.binary", ["uwsgi entered RUNNING", "nginx entered RUN"]),
+        ("examples/gunicorn-uvicorn/Dockerfile.binary", ["gunicorn entered RUNNING"]),
+        ("examples/celery/Dockerfile.binary", ["worker entered RUNNING", "beat entered RUNNING"]),
     ],
 )
 def test_the_examples_with_the_executable(

@@ -108,7 +108,8 @@ def test_a_death_for_lack_of_memory_is_said_to_be_one(
     hungry = "x = [bytearray(1 << 20) for _ in range(4096)]"
     argv = ["/usr/bin/python3", "-IS", "-c", hungry]
     config = tmp_path / "initpy.toml"
-    config.write_text(command("hungry", argv, critical=False, startsecs=0) + program("other"))
+    once = command("hungry", argv, critical=False, startsecs=0, autorestart=False)
+    config.write_text(once + program("other"))
     options = ("--network", "none", "--memory", "128m", "--memory-swap", "128m")
     files = {config: "/here.toml", PROBE: "/probe.py"}
     container = Container(engine, image, ["-c", "/here.toml"], options=options, files=files)

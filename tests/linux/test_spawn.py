@@ -210,7 +210,7 @@ def test_a_user_with_too_many_processes_is_told_so() -> None:
 def test_nice_is_absolute() -> None:
     """What `nice` prints; the parent has been nice itself."""
     assert says(run("/usr/bin/nice", before="os.nice(3)", nice=5)) == "5\n"
-    assert says(run("/usr/bin/nice", before="os.nice(3)")) == "3\n"
+    assert says(run("/usr/bin/nice", before="os.nice(3)")) == f"{os.nice(0) + 3}\n"
 
 
 def test_who_may_not_lower_its_nice_value_is_told_so() -> None:
@@ -220,6 +220,23 @@ def test_who_may_not_lower_its_nice_value_is_told_so() -> None:
         126,
         "couldn't set nice to 0: EACCES: a value below the one that initpy has takes CAP_SYS_NICE",
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "short"),
+    [
+        ({"nice": 0}, "couldn't set nice to 0: EACCES"),
+        ({"rlimits": ((7, 2, 1),)}, "couldn't set rlimit 7: ValueError"),
+        ({"directory": b"/no"}, "couldn't chdir to /no: ENOENT"),
+    ],
+)
+def test_where_the_words_for_it_are_gone_it_is_told_in_short(
+    options: dict[str, Any], short: str
+) -> None:
+    gone = "sys.modules['initpy.linux.refusals'] = None\nos.nice(3)\n" + UNPRIVILEGED
+    ran = run("/bin/true", before=gone, **options)
+    assert ran.code == 126
+    assert ran.reason.startswith(short)
 
 
 def test_oom_score_adj() -> None:

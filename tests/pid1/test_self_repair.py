@@ -656,11 +656,27 @@ def test_the_last_resort_ends_with_the_last_program(start_either: Start, tmp_pat
     assert init.wait() == 1
 
 
+NO_STATE = """
+from initpy import handover
+def bad(raw): raise InjectedError('lost')
+handover.unpack = bad
+"""
+
+NO_DESCRIPTORS = """
+from initpy.pid1 import Pid1
+make = Pid1.__init__
+def bad(self, early):
+    if early.state is not None:
+        raise OSError(24, 'lost')
+    make(self, early)
+Pid1.__init__ = bad
+"""
+
+
+@pytest.mark.parametrize("bad", [NO_STATE, NO_DESCRIPTORS], ids=["no state", "no descriptors"])
 def test_an_image_that_cannot_take_over_still_obeys_a_stop(
-    start_either: Start, tmp_path: Path
+    start_either: Start, tmp_path: Path, bad: str
 ) -> None:
-    bad = "from initpy import handover\ndef bad(raw): raise InjectedError('lost')\n"
-    bad += "handover.unpack = bad\n"
     toml = USR1 + program("web", "exit=TERM:0")
     faulty = Faulty(start_either, tmp_path, toml, BUG_ON_USR1, patch=bad)
     init = faulty.init

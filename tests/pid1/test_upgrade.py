@@ -95,10 +95,16 @@ CANNOT = {
         "import sys; print('welcome'); sys.exit(0)\n",
         "it is no initpy that can take over",
     ),
+    "it is from before there was a hand-over": (
+        "cli.py",
+        'if arguments == ["--can-take-over"]:',
+        "if False:",
+        "error: ",
+    ),
     "it crashes": (
-        "early.py",
-        "import posix\n",
-        "import posix; posix.abort()\n",
+        "cli.py",
+        "import sys\n",
+        "import sys, posix\nposix.abort()\n",
         "ended by signal 6",
     ),
     "it hangs": (

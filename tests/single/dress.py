@@ -5,8 +5,11 @@ ignore=N,N    with these signals ignored
 terminal      as the leader of a session whose controlling terminal is stdin
 bare          with no environment but PATH
 fd=N          with /dev/null as this descriptor
+close=N       without this descriptor
+subreaper     as a process to which orphaned descendants are handed
 """
 
+import ctypes
 import fcntl
 import os
 import signal
@@ -33,6 +36,10 @@ def main() -> None:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         elif name == "bare":
             environment = {"PATH": os.environ["PATH"]}
+        elif name == "close":
+            os.close(numbers[0])
+        elif name == "subreaper":
+            ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
         elif name == "fd":
             os.dup2(os.open("/dev/null", os.O_RDONLY), numbers[0], inheritable=True)
     os.execvpe(command[0], command, environment)

@@ -109,7 +109,8 @@ def test_what_cannot_be_executed_is_told_as_the_original_does(
 def test_what_cannot_be_executed_is_told(
     find_init: Callable[[str], Init], folder: Path, command: str, code: int, said: str
 ) -> None:
-    ran = run(find_init("our initpy").command((), command), cwd=folder)
+    path = "PATH=/usr/bin:/bin"  # with a directory in it that may not be searched, it is 126
+    ran = run(["env", path, *find_init("our initpy").command((), command)], cwd=folder)
     assert (ran.code, ran.stdout) == (code, "")
     assert ran.stderr.startswith("initpy: cannot execute ")
     assert said in ran.stderr

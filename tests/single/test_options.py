@@ -13,6 +13,9 @@ from tests.support import REPO
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MANY_DIGITS = "1" * 5000
+"""More than Python makes a number of."""
+
 TINI = [
     [],
     ["--version"],
@@ -30,6 +33,7 @@ TINI = [
     ["-p", "SIGSTKFLT", "true"],
     ["-p", "", "true"],
     ["-e", "256", "true"],
+    ["-e", MANY_DIGITS, "true"],
     ["-g"],
     ["--"],
     ["-s", "--"],
@@ -56,12 +60,16 @@ LINE_BY_LINE = ("stdbuf", "-oL")
 """The real tini forgets what the child has said until exec, where stdout is no terminal."""
 
 
+def name_of(arguments: list[str]) -> str:
+    return " ".join(arguments)[:80]
+
+
 def sorted_lines(text: str) -> list[str]:
     """Parent and child write at the same time."""
     return sorted(text.splitlines())
 
 
-@pytest.mark.parametrize("arguments", TINI, ids=" ".join)
+@pytest.mark.parametrize("arguments", TINI, ids=name_of)
 def test_tini_s_options(find_init: Callable[[str], Init], arguments: list[str]) -> None:
     theirs, ours = [
         run([*LINE_BY_LINE, find_init(which).path, *arguments]) for which in ("tini", "our tini")
@@ -128,6 +136,7 @@ DUMB_INIT = [
     ["-r", "0:1", "true"],
     ["-r", "32:1", "true"],
     ["-r", "15:-1", "true"],
+    ["-r", f"{MANY_DIGITS}:1", "true"],
     ["-r", " 15: 3rd", "true"],
     ["-r", "15 :3", "true"],
     ["-r", "+15:+3", "true"],
@@ -149,7 +158,7 @@ DUMB_INIT = [
 ]
 
 
-@pytest.mark.parametrize("arguments", DUMB_INIT, ids=" ".join)
+@pytest.mark.parametrize("arguments", DUMB_INIT, ids=name_of)
 def test_dumb_init_s_options(find_init: Callable[[str], Init], arguments: list[str]) -> None:
     theirs, ours = [
         run([find_init(which).path, *arguments]) for which in ("dumb-init", "our dumb-init")

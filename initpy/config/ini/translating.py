@@ -155,8 +155,6 @@ class Translation(Value):
     """What each section with a place in the table has become."""
     used: frozenset[tuple[str, str]]
     """(section, option): what the table has of it."""
-    kept: dict[str, dict[str, str]]
-    """The sections that only a control plane has a use for: event listeners, servers, clients."""
 
 
 class Translator:
@@ -170,7 +168,8 @@ class Translator:
         self._origins: dict[Path, Origin] = {}
         self._paths: dict[str, Path] = {}
         self._used: set[tuple[str, str]] = set()
-        self._kept: dict[str, dict[str, str]] = {}
+        self._not_used: list[str] = []
+        """Sections that only a control plane has a use for: servers, clients."""
 
     def translation(self) -> Translation:
         for name in self._sections:
@@ -183,7 +182,6 @@ class Translator:
             self._sections,
             self._paths,
             frozenset(self._used),
-            self._kept,
         )
 
     def _section(self, section: str) -> None:
@@ -196,14 +194,13 @@ class Translator:
         elif kind == "fcgi-program" and colon:
             self._problem(self._sections[section][0], section, NO_FASTCGI)
         elif kind == "eventlistener" and colon:
-            self._keep(section)
             self._warn_of_unknown(section, LISTENER_OPTIONS)
             self._problem(self._sections[section][0], section, NOT_RUN, is_warning=True)
         elif kind in SERVER_OPTIONS:
-            self._keep(section)
+            self._not_used.append(section)
             self._warn_of_unknown(section, SERVER_OPTIONS[kind])
         elif kind in ("rpcinterface", "ctlplugin"):
-            self._keep(section)
+            self._not_used.append(section)
         elif section == "supervisord":
             self._supervisord(section)
         elif section == "init":
@@ -314,10 +311,9 @@ class Translator:
         }
         if programs and not any("critical" in options for options in programs.values()):
             self._report.add(self._note(self._file, 0, "", NOT_CRITICAL))
-        servers = [name for name in self._kept if not name.startswith("eventlistener:")]
-        if servers:
-            at = self._sections[servers[0]][0]
-            names = ", ".join([f"[{name}]" for name in servers])
+        if self._not_used:
+            at = self._sections[self._not_used[0]][0]
+            names = ", ".join([f"[{name}]" for name in self._not_used])
             self._report.add(self._note(at.file, at.line, names, NO_SERVER))
         for name, table in self._table.get("program", {}).items():
             if "user" in table and not {"HOME", "USER"} <= table.get("environment", {}).keys():
@@ -362,10 +358,6 @@ class Translator:
 
     def _origin(self, path: Path, option: Option, section: str) -> None:
         self._origins[path] = Origin(option.file, option.line, f"[{section}] {option.name}")
-
-    def _keep(self, section: str) -> None:
-        options = self._sections[section][1]
-        self._kept[section] = {option.name: option.text for option in options.values()}
 
     def _warn_of_unknown(self, section: str, known: tuple[str, ...]) -> None:
         """Of the options that stand in the section itself, not in [DEFAULT]."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import stat
+import _stat
+import posix
 
+from initpy.config.paths import join
 from initpy.config.problems import escaped
 
 MAX_TEXT_BYTES = 32 * 1024
@@ -19,7 +20,7 @@ MAX_READS = 500
 # What a command or a directory is found to be. UNKNOWN: it may be there, but not for our eyes.
 FINE, MISSING, NOT_A_FILE, NO_DIRECTORY, NOT_EXECUTABLE, UNKNOWN = range(6)
 
-_OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_OPEN = posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXEC
 
 
 class Files:
@@ -41,12 +42,12 @@ class Files:
     def directory(self, path: bytes) -> int:
         """FINE, MISSING, NO_DIRECTORY or UNKNOWN."""
         try:
-            mode = os.stat(path).st_mode
+            mode = posix.stat(path).st_mode
         except (FileNotFoundError, NotADirectoryError):
             return MISSING
         except (OSError, ValueError):
             return UNKNOWN
-        return FINE if stat.S_ISDIR(mode) else NO_DIRECTORY
+        return FINE if _stat.S_ISDIR(mode) else NO_DIRECTORY
 
     def head(self, path: bytes, size_bytes: int) -> bytes | None:
         """The first bytes of a regular file; None: it cannot be read."""
@@ -67,7 +68,7 @@ class Files:
     def exists(self, path: bytes) -> bool:
         """It is there, or it cannot be known."""
         try:
-            os.stat(path)
+            posix.stat(path)
         except (FileNotFoundError, NotADirectoryError):
             return False
         except (OSError, ValueError):
@@ -81,7 +82,7 @@ class Files:
         or it cannot be read."""
         found = []
         try:
-            with os.scandir(directory) as entries:
+            with posix.scandir(directory) as entries:
                 for entry in entries:
                     if entry.name.startswith(prefix) and entry.name.endswith(suffix):
                         found.append(entry.path)
@@ -113,33 +114,33 @@ def _look_for(directory: bytes, candidates: tuple[bytes, ...]) -> tuple[int, byt
     """As PID 1 will look for it: it goes on behind what is there but cannot be executed."""
     result, found = MISSING, candidates[-1] if candidates else b""
     for candidate in candidates:
-        path = os.path.join(directory, candidate)
+        path = join(directory, candidate)
         try:
-            mode = os.stat(path).st_mode
+            mode = posix.stat(path).st_mode
         except (FileNotFoundError, NotADirectoryError):
             continue
         except (OSError, ValueError):
             return UNKNOWN, path
-        if stat.S_ISREG(mode) and mode & 0o111:
+        if _stat.S_ISREG(mode) and mode & 0o111:
             return FINE, path
         if result == MISSING:
-            result, found = NOT_EXECUTABLE if stat.S_ISREG(mode) else NOT_A_FILE, path
+            result, found = NOT_EXECUTABLE if _stat.S_ISREG(mode) else NOT_A_FILE, path
     return result, found
 
 
 def _read(path: bytes, size_bytes: int) -> bytes | None:
     try:
         # A look before it is opened: to open a device can set things in motion.
-        if not stat.S_ISREG(os.stat(path).st_mode):
+        if not _stat.S_ISREG(posix.stat(path).st_mode):
             return None
-        fd = os.open(path, _OPEN)
+        fd = posix.open(path, _OPEN)
     except (OSError, ValueError):
         return None
     try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
+        if not _stat.S_ISREG(posix.fstat(fd).st_mode):
             return None
-        return os.read(fd, size_bytes)
+        return posix.read(fd, size_bytes)
     except OSError:
         return None
     finally:
-        os.close(fd)
+        posix.close(fd)

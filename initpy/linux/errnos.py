@@ -1,0 +1,27 @@
+"""The errnos that PID 1 judges, by number.
+
+The errno module has 134 of them, each twice: 27 kB. These are Linux's numbers on every architecture
+but alpha, mips, parisc and sparc.
+"""
+
+from __future__ import annotations
+
+ENOENT = 2
+ESRCH = 3
+EIO = 5
+ENOEXEC = 8
+EAGAIN = 11
+EACCES = 13
+ENOTDIR = 20
+ENFILE = 23
+EMFILE = 24
+EFBIG = 27
+ENOSPC = 28
+EDQUOT = 122
+
+
+def errno_name(exc: OSError) -> str:
+    """ENOENT for 2."""
+    import errno  # noqa: PLC0415 - built into every Python, so that it is there at any time
+
+    return errno.errorcode.get(exc.errno or 0, str(exc.errno))
