@@ -53,7 +53,7 @@ class ChannelPlan(Value):
     program: str
     process: str
     channel: str
-    """stdout, stderr, or log for both."""
+    """stdout or stderr."""
     sinks: tuple[Sink, ...]
     """At most MAX_SINKS."""
     max_line: int = MAX_LINE_BYTES
@@ -78,6 +78,19 @@ class Channel(Value):
     """Of the instance that writes to it; 0: there is none, and an unfinished line is finished."""
     serial: int = 0
     """Its alone: the place in the memory file may have been another's."""
+
+
+class Captured(Value):
+    """Where the tail of a channel is found by whoever reads it: see logs.memory.Tail."""
+
+    key: str
+    """The process's."""
+    channel: str
+    """stdout, with redirect_stderr that of both, or stderr."""
+    slot: int
+    serial: int
+    file: bytes
+    """The path of the first file that it goes to; empty: it goes to none."""
 
 
 class LogPlan(Value):

@@ -444,6 +444,9 @@ class ChannelRelay:
         for outlet in self._outlets:
             sink = outlet.sink
             if isinstance(sink, StreamSink) and not outlet.is_shared:
+                newline = raw.rfind(b"\n", 0, end) + 1
+                if 0 < newline < end and self.count_waiting():  # then the rest of it comes at once
+                    return newline
                 continue
             try:
                 has_room = isinstance(sink, FileSink) and sink.file.room() > end + self._max_line
