@@ -45,6 +45,9 @@ class Sink(Value):
     """PREFIX: each line has the time before it."""
     merges_json: bool = False
     """JSON: a line that is an object already has its fields in ours."""
+    is_generated: bool = False
+    """FILE: the name is made up, in a directory that others may write to: it is for its owner only,
+    and no symbolic link is followed."""
 
 
 class ChannelPlan(Value):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-MODE = 0o644
+MODE, OWN_MODE = 0o644, 0o600
 SIGKILL = 9
 MOST_FDS = 2**20
 NEWLINE = 10
@@ -33,12 +33,15 @@ class LogFile:
         backups: int = 0,
         *,
         gzips: bool = False,
+        is_generated: bool = False,
     ) -> None:
-        """Nothing is opened before the first write."""
+        """Nothing is opened before the first write. `is_generated`: see `logplan.Sink`."""
         self.path = path
         self._max_bytes = max_bytes
         self._backups = backups
         self._gzips = gzips
+        self._mode = OWN_MODE if is_generated else MODE
+        self._flags = os.O_NOFOLLOW if is_generated else 0
         self._packer = 0
         """The process that compresses a file; 0: none does."""
         self._packs_inode = 0
@@ -155,7 +158,7 @@ class LogFile:
         if self._fd >= 0:
             return
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY
-        self._fd = os.open(self.path, flags, MODE)
+        self._fd = os.open(self.path, flags | self._flags, self._mode)
         status = os.fstat(self._fd)
         self._is_regular = status.st_mode & 0o170000 == 0o100000
         self._size, self._inode = status.st_size, status.st_ino

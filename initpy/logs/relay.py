@@ -290,7 +290,13 @@ class Relay:
         if plan.kind == STREAM:
             return StreamSink(int(plan.target), self._report, pipe_bytes=STREAM_PIPE_BYTES)
         if plan.kind == FILE:
-            file = LogFile(plan.target, plan.max_bytes, plan.backups, gzips=plan.gzips)
+            file = LogFile(
+                plan.target,
+                plan.max_bytes,
+                plan.backups,
+                gzips=plan.gzips,
+                is_generated=plan.is_generated,
+            )
             return FileSink(file, self._report)
         from initpy.logs.syslog import Address, SyslogSink  # noqa: PLC0415 - for those who want it
 

@@ -368,7 +368,7 @@ def test_a_line_of_somebody_else_comes_between_lines(start_relay: Start, reader:
     other = os.open(f"/proc/self/fd/{reader.write_fd}", os.O_WRONLY | os.O_NONBLOCK)
     others = 0
     try:
-        while b"00059999" not in reader.seen[-300:]:
+        while b"| 00059999" not in reader.seen[-40_000:]:
             if select.select([], [other], [], 0)[1]:
                 with contextlib.suppress(BlockingIOError):
                     others += bool(os.write(other, b"other %s\n" % (b"y" * (others % 3000))))
