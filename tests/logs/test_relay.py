@@ -601,7 +601,7 @@ def test_a_relay_that_is_killed_while_its_sink_is_stalled_loses_and_repeats_noth
             continue
         except BlockingIOError:
             pass
-        if not _has_room(relay.pipes[0][1]):
+        if not _has_room(relay.pipes[0][1]) and relay.is_waiting():
             relay.kill()
             relay.start()
             if select.select([reader.fd], [], [], 0)[0]:
