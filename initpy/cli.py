@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import signal as _signal
     from collections.abc import Callable
     from typing import NoReturn
+
+    from initpy.logplan import LogPlan
 else:
     import _signal
 
@@ -162,13 +164,19 @@ def _run(read_config: Callable[[int], int], mask: tuple[int, ...]) -> NoReturn:
         be_helper(read_config, started[1])
     from initpy.early import Early  # noqa: PLC0415
 
+    def run_relay(plan: LogPlan, report_fd: int) -> int:
+        complete_python()
+        from initpy.logs.relay import run  # noqa: PLC0415 - in the helper only
+
+        return run(plan, report_fd)
+
     early: Early | None = None
     try:
         early = Early(read_config, mask)
         sys.path_importer_cache.clear()  # 200 names of the standard library; room for what follows
         from initpy.pid1 import Pid1  # noqa: PLC0415 - while the helper reads
 
-        pid1 = Pid1(early)
+        pid1 = Pid1(early, run_relay)
     except OSError as exc:  # no descriptors, no memory
         if early is not None and early.state is not None:  # of the image before, programs run
             early.give_up(f"cannot take over from itself: {exc.strerror}")

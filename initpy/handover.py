@@ -19,7 +19,16 @@ from __future__ import annotations
 
 import posix
 
-from initpy import __version__, helpers, pid1, plan, sweeping, wire
+from initpy import (
+    __version__,
+    helpers,
+    logging_out,
+    logplan,
+    pid1,
+    plan,
+    sweeping,
+    wire,
+)
 from initpy.core import door, messages, states, supervisor
 from initpy.core.values import Value
 from initpy.linux import reaper, signals
@@ -41,6 +50,8 @@ MAX_STATE_BYTES = 64 * 1024 * 1024
 _MODULES = (
     door,
     helpers,
+    logging_out,
+    logplan,
     messages,
     pid1,
     plan,

@@ -67,8 +67,8 @@ class Helpers:
         self._take_value = take_value
         self._take_end = take_end
 
-    def fork(self, name: str, body: Callable[[int], int], task: Value) -> None:
-        """Start a helper that runs `body` with the fd to write its answer to.
+    def fork(self, name: str, body: Callable[[int], int], task: Value) -> int:
+        """Start a helper that runs `body` with the fd to write its answer to. Returns its pid.
 
         Raises:
             OSError: pipe or fork failed.
@@ -77,6 +77,7 @@ class Helpers:
             body, self._inherited, lambda pid, fd: self._record(Helper(pid, fd, name, task))
         )
         self.watch(self.by_pid[pid])
+        return pid
 
     def adopt(self, pid: int, fd: int, name: str, task: Value) -> None:
         """The same for one that has been forked already."""

@@ -35,6 +35,7 @@ from initpy.core.messages import (
     ReadPlan,
     RecordTree,
     Refuse,
+    ReopenLogs,
     RunStopCommand,
     SetTimer,
     SignalReceived,
@@ -60,7 +61,7 @@ from initpy.linux.image import open_program
 from initpy.linux.log import LogWriter
 from initpy.linux.memory import OomKills
 from initpy.linux.reaper import exit_status, has_children, reap
-from initpy.linux.signals import SIGCHLD
+from initpy.linux.signals import SIGCHLD, make_room_for_files
 from initpy.linux.spawn import SpawnError, spawn, spawn_stop_command
 from initpy.plan import Plan
 from initpy.sweeping import Look, Sweeping
@@ -75,6 +76,8 @@ if TYPE_CHECKING:
     from initpy.early import Early
     from initpy.helpers import Helper
     from initpy.linux.reaper import Dead
+    from initpy.logging_out import LoggingOut, RunRelay
+    from initpy.plan import ProcessSpec
 
 FORKING = (Spawn, FindCatchers, ReadPlan, RecordTree, RunStopCommand, Upgrade)
 """Effects that take milliseconds each; all others are a few syscalls at the most."""
@@ -109,12 +112,20 @@ MEMORY_PAUSE_S = 0.05
 MAX_MEMORY_ERRORS = 100
 """In a row: for 5 s PID 1 waits that there is memory again, then it takes it for a bug."""
 
+FILES_OF_EACH, OTHER_FILES = 6, 64
+"""Descriptors where output is captured: of a process, two ends of two pipes, and two while it is on
+its way to exec; and what PID 1 has besides."""
+
 CONFIG_REFUSED, CONFIG_HELPER_DIED = 2, 1
 """Exit codes: the file is no good; the helper that reads it has failed."""
 
 
 class EndRest(Value):
     """The task of a helper: end what is left, where PID 1 is none."""
+
+
+class RelayOutput(Value):
+    """The task of a helper: bring the output of programs to where it belongs."""
 
 
 class StopCommand:
@@ -138,6 +149,7 @@ class Pid1:
         "culprits",
         "dead",
         "effects",
+        "ending_code",
         "environment",
         "exit_code",
         "facts",
@@ -151,8 +163,9 @@ class Pid1:
         "taken",
     )
 
-    def __init__(self, early: Early) -> None:
-        """Take over what has been begun: by `early`, or by the image before this one.
+    def __init__(self, early: Early, run_relay: RunRelay) -> None:
+        """Take over what has been begun: by `early`, or by the image before this one. `run_relay`
+        is the relay of the logs, run in a helper.
 
         Raises:
             OSError: there are no descriptors.
@@ -160,6 +173,7 @@ class Pid1:
         self.signals = early.signals
         self.image = early.image
         self._read_config = early.read_config
+        self._run_relay = run_relay
         self.state = Supervisor()
         self.taken: list[int] = []
         """Signals that nothing has been done about."""
@@ -187,6 +201,8 @@ class Pid1:
         """The last KillRest; 0: none yet."""
         self.sweeps = 0
         self.exit_code: int | None = None
+        self.ending_code = 0
+        """What it is to be when all output has been written."""
         self.log = LogWriter(2)
         self._watches_log = False
         self._stdin_fd = syscalls.open_null()
@@ -206,6 +222,8 @@ class Pid1:
             lambda pid: self.keys.get(pid),  # noqa: PLW0108 - the dict is another after a hand-over
             lambda: (*self.keys, *self.helpers.by_pid),
         )
+        self.output: LoggingOut | None = None
+        """None: all output is inherited."""
         self.oom_file = b""
         self.oom_kills = OomKills(b"")
         self.faults: list[float] = []
@@ -270,6 +288,9 @@ class Pid1:
         now = time.monotonic()
         self.at = "sweeping"
         self.sweeping.look_again(now)
+        if self.output is not None:
+            self.at = "output"
+            self.output.keep_time(now)
         self.at = None
         self.facts += [TimerFired(key, epoch) for key, epoch in self.timers.pop_due(now)]
         self._settle()
@@ -284,9 +305,11 @@ class Pid1:
         """Seconds until the first timer; -1: for ever."""
         if self.facts or self.effects or self.at_once or self.taken or self.dead:
             return 0.0
-        due_at, look_at = self.timers.next_due_at(), self.sweeping.next_look_at()
-        if due_at is None or (look_at is not None and look_at < due_at):
-            due_at = look_at
+        due_at = self.timers.next_due_at()
+        for part in (self.sweeping.next_look_at, self.output and self.output.next_due_at):
+            other = part() if part else None
+            if due_at is None or (other is not None and other < due_at):
+                due_at = other
         if due_at is None:
             return -1.0
         return min(max(0.0, due_at - time.monotonic()), MAX_WAIT_S)
@@ -504,6 +527,8 @@ class Pid1:
             self._read_reason(pid)
         oom_kills = self.oom_kills.new() if status.signal == SIGKILL else 0
         draw = int.from_bytes(posix.urandom(4), "big") / 2**32
+        if self.output is not None:
+            self.output.ended(self.keys[pid])
         self.facts.append(Exited(self.keys[pid], pid, status, peak_kib, oom_kills, draw))
         del self.keys[pid]
 
@@ -529,10 +554,7 @@ class Pid1:
         match helper.task:
             case ReadPlan():
                 if isinstance(value, Plan) and not helper.answered:
-                    self.oom_kills.close()
-                    self.oom_file = value.oom_file
-                    self.oom_kills = OomKills(self.oom_file)
-                    self.facts.append(PlanReady(value))
+                    self._take_plan(value)
             case FindCatchers(send=send):
                 if isinstance(value, tuple) and not helper.answered:
                     self.facts.append(CatchersFound(send, value))
@@ -540,6 +562,9 @@ class Pid1:
                 self.sweeping.take_tree(key, pid, value)
             case Look(number=number):
                 self.sweeping.take_answer(number, value)
+            case RelayOutput():
+                if self.output is not None:
+                    self.output.take_report(value)
             case Upgrade():
                 if not helper.answered:
                     self.upgrade_answer = value
@@ -557,6 +582,9 @@ class Pid1:
                 self.facts.append(TreeRecorded(key, pid))
             case Look(number=number):
                 self.sweeping.end_look(number)
+            case RelayOutput():
+                if self.output is not None:
+                    self.output.bury(helper.pid, status)
             case EndRest():
                 self.sweeps += 1
                 again = self.rest_signal == SIGKILL and self.sweeps < MAX_SWEEPS
@@ -565,6 +593,41 @@ class Pid1:
             case Upgrade():
                 if not helper.answered:
                     self.upgrade_answer = f"the helper that asked it died ({ended(status)})"
+
+    def _take_plan(self, plan: Plan) -> None:
+        self.oom_kills.close()
+        self.oom_file = plan.oom_file
+        self.oom_kills = OomKills(self.oom_file)
+        if any(spec.stdout is not None or spec.stderr is not None for spec in plan.processes):
+            try:
+                self.begin_output()
+            except ImportError as exc:
+                reason = f"cannot capture output: the files of initpy are gone: {exc}"
+                self.facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
+                return
+        if self.output is not None:
+            count = len(plan.processes) * FILES_OF_EACH + OTHER_FILES
+            self.signals.inherited = make_room_for_files(self.signals.inherited, count)
+            self.output.set_plan(plan.processes, plan.prefix_width)
+        self.log.set_form(plan.log_format, plan.prefix_width)
+        self.facts.append(PlanReady(plan))
+
+    def begin_output(self) -> LoggingOut:
+        """Be ready to capture output: where nobody wants that, nothing of it is even loaded.
+
+        Raises:
+            ImportError: it cannot be.
+        """
+        from initpy.logging_out import LoggingOut  # noqa: PLC0415
+
+        if self.output is None:
+            self.output = LoggingOut(
+                lambda body: self.helpers.fork("logs", body, RelayOutput()),
+                self._run_relay,
+                self.log.line,
+                self._end,
+            )
+        return self.output
 
     def _start_config_helper(self) -> None:
         try:
@@ -615,6 +678,9 @@ class Pid1:
                 self._ask_new_program()
             case FindCatchers():
                 self._find_catchers(effect)
+            case ReopenLogs():
+                if self.output is not None:
+                    self.output.reopen()
             case KillRest(signum=signum):
                 self._kill_rest(signum)
             case Log(level=level, text=text):
@@ -624,11 +690,29 @@ class Pid1:
             case Exit(code=code, last_words=last_words):
                 if last_words:
                     syscalls.leave_last_words(TERMINATION_LOG, last_words)
-                self.exit_code = code
+                self.ending_code = code
+                if self.output is None:
+                    self._end()
+                else:
+                    self.output.drain(self.state.end_at)
             case Notice():
                 pass  # nobody watches yet
             case _:
                 raise TypeError(f"no such effect: {effect!r}")
+
+    def _end(self) -> None:
+        """All that was to be done is done."""
+        self.exit_code = self.ending_code
+
+    def _output_fds(self, spec: ProcessSpec) -> tuple[int, int]:
+        """What an instance's stdout and stderr are to be.
+
+        Raises:
+            SpawnError: there are no descriptors for its pipes.
+        """
+        if self.output is None:
+            return (1, 1 if spec.redirect_stderr else 2)
+        return self.output.fds_for(spec)
 
     def _spawn(self, key: str) -> None:
         process = self.state.processes[key]
@@ -648,13 +732,15 @@ class Pid1:
             self._note_done()
 
         try:
-            pid, fd = spawn(
-                spec, self.environment, self._stdin_fd, self.signals.inherited, mark, record
-            )
+            fds = self._output_fds(spec)
+            given = (self.environment, self._stdin_fd, self.signals.inherited)
+            pid, fd = spawn(spec, *given, mark, record, fds)
         except SpawnError as exc:
             self.facts.append(SpawnFailed(key, str(exc)))
             return
         self.sweeping.forget(key)
+        if self.output is not None:
+            self.output.started(key, pid)
         self.watch_reason(pid, fd)
 
     def watch_reason(self, pid: int, fd: int) -> None:
@@ -695,9 +781,10 @@ class Pid1:
             self.commands[pid] = StopCommand(key, main_pid, fd)
             self._note_done()
 
-        stdin_fd, inherited = self._stdin_fd, self.signals.inherited
         try:
-            spawn_stop_command(spec, self.environment, stdin_fd, inherited, mark, main_pid, record)
+            fds = self._output_fds(spec)
+            given = (self.environment, self._stdin_fd, self.signals.inherited)
+            spawn_stop_command(spec, *given, mark, main_pid, record, fds)
         except SpawnError as exc:
             self.facts.append(StopCommandFailed(key, main_pid, str(exc)))
 
@@ -716,6 +803,8 @@ class Pid1:
     def _kill_rest(self, signum: int) -> None:
         self.rest_signal = signum
         self.sweeps = 0
+        if self.output is not None:
+            self.output.stay_away()
         if self._is_first:
             syscalls.kill_everyone(signum)
             syscalls.kill_everyone(SIGCONT)

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from initpy.core.values import Value
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from initpy.logplan import ChannelPlan
+
 # When an exited process is started again (supervisord's `autorestart`).
 NEVER, UNEXPECTED, ALWAYS = 0, 1, 2
 
 # What PID 1 does when it gets a signal (`[init.signals]`).
 SHUTDOWN, RELOAD, FORWARD, IGNORE = "shutdown", "reload", "forward", "ignore"
+REOPEN = "reopen"
 UPGRADE = "upgrade"
 UPGRADE_SIGNAL = 59
 """What does that if nothing else is said. By number, for glibc and musl count the real-time signals
@@ -100,6 +105,11 @@ class ProcessSpec(Value):
     critical: bool = True
     foreground: str = ""
     """What keeps this program in the foreground, if it is known to leave it; for the log."""
+    stdout: ChannelPlan | None = None
+    """What becomes of its output; None: it goes to PID 1's own, untouched."""
+    stderr: ChannelPlan | None = None
+    redirect_stderr: bool = False
+    """Its stderr is its stdout, whatever that is."""
 
 
 class SignalRule(Value):
@@ -107,7 +117,7 @@ class SignalRule(Value):
 
     signum: int
     action: str
-    """SHUTDOWN, RELOAD, UPGRADE, FORWARD or IGNORE."""
+    """SHUTDOWN, RELOAD, REOPEN, UPGRADE, FORWARD or IGNORE."""
     keys: tuple[str, ...] = ()
     """FORWARD: to these processes; empty: to every process that catches `send`."""
     send: int = 0
@@ -127,3 +137,7 @@ class Plan(Value):
     """Processes of the program whose exit code becomes the container's; empty: the culprit's."""
     oom_file: bytes = b""
     """The file in which the kernel counts the memory cgroup's OOM kills; empty: there is none."""
+    log_format: str = "text"
+    """PID 1's own lines: "text", "prefix" or "json"."""
+    prefix_width: int = 0
+    """How wide the names before the lines of programs are."""

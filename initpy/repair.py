@@ -51,7 +51,8 @@ from initpy.linux.log import LogWriter
 from initpy.linux.memory import OomKills
 from initpy.linux.reaper import exit_status
 from initpy.linux.signals import SIGCHLD, Signals, block_all, set_mask
-from initpy.pid1 import CONFIG_HELPER_DIED, LOG, Pid1
+from initpy.logging_out import LoggingOut
+from initpy.pid1 import CONFIG_HELPER_DIED, LOG, Pid1, RelayOutput
 from initpy.sweeping import Sweeping
 
 TYPE_CHECKING = False
@@ -201,7 +202,8 @@ def _give_up_fd(loop: Pid1, fd: int) -> None:
 # ---------------------------------------------------------------- what has been torn apart
 
 
-def _heal(loop: Pid1) -> None:
+def _heal(loop: Pid1, *, is_new: bool = False) -> None:
+    """`is_new`: this is another initpy than the one before it."""
     queued = (*loop.facts, *loop.at_once, *loop.effects)
     facts, effects = what_is_missing(
         loop.state, loop.timers, loop.keys, loop.reasons, loop.sweeping.cases(), queued
@@ -209,6 +211,10 @@ def _heal(loop: Pid1) -> None:
     loop.facts += facts
     loop.at_once += effects
     loop.sweeping.heal(set(loop.keys.values()))
+    if loop.output is not None:
+        helpers = loop.helpers.by_pid.values()
+        relays = [it.pid for it in helpers if isinstance(it.task, RelayOutput)]
+        loop.output.heal(relays, loop.keys, is_new=is_new)
 
 
 def what_is_missing(
@@ -282,6 +288,7 @@ def verify(state: handover.State) -> None:
             "signals": Signals,
             "memory": OomKills,
             "image": Image,
+            "output": LoggingOut,
         },
         state,
     )
@@ -289,7 +296,7 @@ def verify(state: handover.State) -> None:
 
 def parts_of(loop: Pid1) -> dict[str, object]:
     """What a state consists of."""
-    return {
+    parts: dict[str, object] = {
         "loop": loop,
         "timers": loop.timers,
         "helpers": loop.helpers,
@@ -299,6 +306,9 @@ def parts_of(loop: Pid1) -> dict[str, object]:
         "memory": loop.oom_kills,
         "image": loop.image,
     }
+    if loop.output is not None:
+        parts["output"] = loop.output
+    return parts
 
 
 def packed(loop: Pid1, now: float, whom: str) -> bytes:
@@ -325,6 +335,7 @@ def hand_over(loop: Pid1, now: float, whom: str, program: int | None) -> NoRetur
             *loop.reasons.values(),
             *[command.reason_fd for command in loop.commands.values()],
             *[helper.fd for helper in loop.helpers.by_pid.values() if helper.fd != CLOSED],
+            *(loop.output.fds() if loop.output is not None else ()),
         ]
         try:
             if program is None:
@@ -338,6 +349,8 @@ def hand_over(loop: Pid1, now: float, whom: str, program: int | None) -> NoRetur
 
 def take_over(loop: Pid1, state: handover.State, version: str) -> None:
     """Go on where the image before this one has stopped."""
+    if "output" in state:
+        loop.begin_output()
     handover.restore(parts_of(loop), state)
     loop.image.keep_name()
     seen = loop.oom_kills.seen
@@ -350,10 +363,10 @@ def take_over(loop: Pid1, state: handover.State, version: str) -> None:
             loop.upgrade_answer = "a self-repair has come between, ask again"
     for pid, fd in loop.reasons.items():
         loop.watch_reason(pid, fd)
-    _heal(loop)
+    own = state[handover.OWN]
+    _heal(loop, is_new=own["whom"] != "itself")
     if SIGCHLD not in loop.taken:
         loop.taken.insert(0, SIGCHLD)  # who has died meanwhile comes before everything else
-    own = state[handover.OWN]
     whom = own["whom"]
     if whom != "itself":
         whom = f"initpy {version}, as initpy {__version__},"

@@ -26,6 +26,9 @@ _CLASSES: dict[bytes, type[Value]] = {
 }
 _LETTERS = {cls: letter for letter, cls in _CLASSES.items()}
 
+_OF_LOGPLAN = {"ChannelPlan": b"W", "Sink": b"X"}
+"""Classes of `logplan`, which PID 1 only loads where output is captured: 30 kB."""
+
 
 class WireError(Exception):
     """The bytes are no value, or no frame, of this codec."""
@@ -112,9 +115,9 @@ def _encode(value: object, seen: dict[bytes, int], depth: int) -> bytes:
         return b"T"
     if value is False:
         return b"F"
-    if isinstance(value, Value) and type(value) in _LETTERS:
+    if isinstance(value, Value):
         fields = [_encode(field, seen, depth + 1) for field in fields_of(value)]
-        return _LETTERS[type(value)] + b"".join(fields)
+        return _letter(type(value)) + b"".join(fields)
     if type(value) is tuple:
         items = [_encode(item, seen, depth + 1) for item in value]
         encoded = b"t" + len(value).to_bytes(4, "big") + b"".join(items)
@@ -125,6 +128,22 @@ def _encode(value: object, seen: dict[bytes, int], depth: int) -> bytes:
         return b"r" + seen[encoded].to_bytes(4, "big")
     seen[encoded] = len(seen)
     return encoded
+
+
+def _letter(cls: type[Value]) -> bytes:
+    if cls in _LETTERS:
+        return _LETTERS[cls]
+    if cls.__module__ == "initpy.logplan" and cls.__name__ in _OF_LOGPLAN:
+        return _OF_LOGPLAN[cls.__name__]
+    raise WireError(f"cannot carry a {cls.__name__}")
+
+
+def _class(letter: bytes) -> type[Value] | None:
+    if letter in _OF_LOGPLAN.values():
+        from initpy.logplan import ChannelPlan, Sink  # noqa: PLC0415 - see above
+
+        return ChannelPlan if letter == _OF_LOGPLAN["ChannelPlan"] else Sink
+    return _CLASSES.get(letter)
 
 
 def _tagged(value: object) -> tuple[bytes, bytes]:
@@ -163,8 +182,7 @@ def _decode(raw: bytes, at: int, seen: list[object], depth: int) -> tuple[object
     elif tag == b"t":
         count, at = _decode_count(raw, at)
         value, at = _decode_items(raw, at, count, seen, depth)
-    elif tag in _CLASSES:
-        cls = _CLASSES[tag]
+    elif (cls := _class(tag)) is not None:
         fields, at = _decode_items(raw, at, len(cls.__match_args__), seen, depth)
         return cls(*fields), at
     else:

@@ -20,10 +20,12 @@ PACKAGE = REPO / "initpy"
 FLOORS = {
     "initpy.core": 0,
     "initpy.plan": 0,
+    "initpy.logplan": 0,
     "initpy.wire": 0,
     "initpy.linux": 1,
     "initpy.pid1": 2,
     "initpy.sweeping": 2,
+    "initpy.logging_out": 2,
     "initpy.early": 2,
     "initpy.helpers": 2,
     "initpy.repair": 2,
@@ -33,6 +35,7 @@ FLOORS = {
     "initpy.options": 2,
     "initpy.dropin": 2,
     "initpy.config": 3,
+    "initpy.logs": 3,
     "initpy.ctl": 4,
     "initpy.cli": 5,
     "initpy.commands": 5,
@@ -161,6 +164,7 @@ def test_nothing_else_is_loaded_when_pid1_has_started() -> None:
     foreign = {module for module in loaded if not module.startswith("initpy")}
     assert foreign <= PID1_MAY_IMPORT
     assert not any(module.startswith("initpy.config") for module in loaded)
+    assert not {"initpy.logging_out", "initpy.logplan"} & loaded  # only where output is captured
 
 
 @pytest.mark.parametrize("module", ["options", "single", "dropin.tini", "dropin.dumb_init"])

@@ -37,14 +37,14 @@ def test_command_one_runs_the_quickstart(start_init: Callable[..., Init]) -> Non
     assert command in quickstart.read_text()
     toml = quickstart.read_text().replace("%(here)s", str(quickstart.parent))
     init = start_init(toml, as_pid1=False)
-    pid = init.wait_for_output(r"clock: I am process (\d+)")
-    init.wait_for_output("greeter: hello")
+    pid = init.wait_for_output(r"clock +\| I am process (\d+)")
+    init.wait_for_output(r"greeter +\| hello")
     os.kill(int(pid), signal.SIGKILL)
-    init.wait_for_output("clock: I am process", times=2)
+    init.wait_for_output(r"clock +\| I am process", times=2)
     init.wait_for_log("success: greeter entered RUNNING state")
     init.wait_for_log("success: clock entered RUNNING state", times=2)
     assert init.stop(signal.SIGINT) == 0
-    assert "greeter: told to stop, goodbye" in init.output()
+    assert "greeter | told to stop, goodbye" in init.output()
 
 
 def test_command_two_is_there() -> None:

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -141,6 +142,27 @@ static PyObject *handle_sent(PyObject *Py_UNUSED(self), PyObject *args)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(map_file_doc,
+             "map_file(fd, length, offset)\n\nA part of a file, shared, as a memoryview that may be "
+             "written\nto. It stays mapped.");
+
+static PyObject *map_file(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    int fd;
+    Py_ssize_t length;
+    long long offset;
+    if (!PyArg_ParseTuple(args, "inL:map_file", &fd, &length, &offset))
+        return NULL;
+    if (length <= 0) {
+        PyErr_SetString(PyExc_ValueError, "nothing to map");
+        return NULL;
+    }
+    void *begin = mmap(NULL, (size_t)length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
+    if (begin == MAP_FAILED)
+        return PyErr_SetFromErrno(PyExc_OSError);
+    return PyMemoryView_FromMemory(begin, length, PyBUF_WRITE);
+}
+
 static PyMethodDef initpy_methods[] = {
     {"complete", complete, METH_NOARGS, complete_doc},
     {"prctl", call_prctl, METH_VARARGS, prctl_doc},
@@ -148,6 +170,7 @@ static PyMethodDef initpy_methods[] = {
     {"pass_on", pass_on, METH_VARARGS, pass_on_doc},
     {"spawn", spawn, METH_VARARGS, spawn_doc},
     {"handle_sent", handle_sent, METH_VARARGS, handle_sent_doc},
+    {"map_file", map_file, METH_VARARGS, map_file_doc},
     {NULL, NULL, 0, NULL},
 };
 

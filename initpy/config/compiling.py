@@ -5,12 +5,14 @@ from __future__ import annotations
 from initpy.config.accounts import Credentials, credentials, own_credentials
 from initpy.config.expansion import expanded
 from initpy.config.kinds import SignalTable
+from initpy.config.outputs import OWN_NAME, TEXT, Defaults, outputs, stream_forms
 from initpy.config.paths import dirname, join
 from initpy.config.problems import escaped, nearest, shown
 from initpy.config.reading import wrong_in_name
 from initpy.config.settings import MAX_PROCESSES, ONESHOT, SIGNALS
 from initpy.core.ordering import CycleError, tiers
 from initpy.core.values import Value, replace
+from initpy.logplan import PREFIX, RAW
 from initpy.plan import ALWAYS, FORWARD, IGNORE, Plan, ProcessSpec, SignalRule
 
 TYPE_CHECKING = False
@@ -55,6 +57,11 @@ class Compiler:
         self._has_all_names = True
         """No process is missing in these two."""
         self._bytes = 0
+        self._output_defaults = Defaults(
+            sections.init["log"][0] or (),
+            sections.init["childlogdir"],
+            environ.get("TMPDIR") or "/tmp",  # noqa: S108 - no symbolic link there is followed
+        )
         self._groups = self._read_groups()
         self._group_of = {name: group for group in self._groups for name in group.programs}
         self._members_of = {group.name: group.programs for group in self._groups}
@@ -71,13 +78,24 @@ class Compiler:
                 processes += [replace(spec, after=earlier) for spec in specs.get(name, ())]
                 self._count_bytes(sum(map(len, earlier)) * len(keys[name]))
         timeout_s, _ = self._sections.init["shutdown_timeout"]
+        log_format = self._log_format()
         self._warn_of_cuts({name: after[name] for name in specs}, timeout_s)
         return Plan(
             processes=tuple(processes),
             signals=self._signal_rules(keys),
             shutdown_timeout_s=timeout_s,
             exit_code_from=self._exit_code_from(keys),
+            log_format=log_format,
+            prefix_width=_prefix_width(processes, log_format),
         )
+
+    def _log_format(self) -> str:
+        """That of initpy's own lines: if nothing is said, as programs have theirs on the stream."""
+        given, _ = self._sections.init["log_format"]
+        if given is not None:
+            return str(given)
+        forms = stream_forms(self._sections.init["log"][0] or ())
+        return forms[0] if len(forms) == 1 and forms[0] != RAW else TEXT
 
     # Groups, and who comes after whom.
 
@@ -214,6 +232,7 @@ class Compiler:
         unix_group = _expanded_option(block, "group", expander)
         if block.place.report.failures > failures or not argv:
             return None
+        output = outputs(block, name, self._output_defaults, expander)
         group = self._group_of[block.name]
         identity = self._identity(user, unix_group)
         key = _key(group.name, name)
@@ -241,6 +260,9 @@ class Compiler:
             unspawnable=identity.unspawnable,
             group_priority=group.priority,
             oneshot=options["type"] == ONESHOT,
+            stdout=output.stdout,
+            stderr=output.stderr,
+            redirect_stderr=options["redirect_stderr"],
             drain_s=options["drain"],
             stop_command=tuple([_bytes(word) for word in stop_argv]),
             stop_paths=_paths(stop_argv, path),
@@ -403,6 +425,16 @@ _COPIED = (
     "critical",
 )
 """The options that PID 1 gets as they are."""
+
+
+def _prefix_width(processes: Iterable[ProcessSpec], log_format: str) -> int:
+    """How wide the names before lines are."""
+    names = [OWN_NAME] if log_format == PREFIX else []
+    for spec in processes:
+        for channel in (spec.stdout, spec.stderr):
+            if channel is not None and any(sink.form == PREFIX for sink in channel.sinks):
+                names.append(channel.process)
+    return max(map(len, names), default=0)
 
 
 def _key(group: str, name: str) -> str:

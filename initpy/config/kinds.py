@@ -17,6 +17,7 @@ from initpy.plan import (
     IGNORE,
     NEVER,
     RELOAD,
+    REOPEN,
     SHUTDOWN,
     UNEXPECTED,
     UPGRADE,
@@ -583,7 +584,7 @@ class SignalAction(Kind):
     @property
     def expected(self) -> str:
         return (
-            '"shutdown", "reload", "upgrade", "ignore", "forward", "forward:NAME", '
+            '"shutdown", "reload", "reopen", "upgrade", "ignore", "forward", "forward:NAME", '
             '"forward:NAME=SIGNAL" or "forward=SIGNAL"'
         )
 
@@ -594,10 +595,11 @@ class SignalAction(Kind):
     @property
     def schema(self) -> Schema:
         forward = f"forward(?::.+)?(?:={_SIGNAL})?"
-        return {"type": "string", "pattern": f"^(?:shutdown|reload|upgrade|ignore|{forward})$"}
+        actions = "shutdown|reload|reopen|upgrade|ignore"
+        return {"type": "string", "pattern": f"^(?:{actions}|{forward})$"}
 
     def read(self, value: object, place: Place) -> Action | None:
-        if value in (SHUTDOWN, RELOAD, UPGRADE, IGNORE, FORWARD):
+        if value in (SHUTDOWN, RELOAD, REOPEN, UPGRADE, IGNORE, FORWARD):
             return Action(str(value))
         if not isinstance(value, str) or not value.startswith((f"{FORWARD}:", f"{FORWARD}=")):
             place.expected(self.expected, value)

@@ -25,8 +25,10 @@ from initpy.config.kinds import (
     Umask,
     Whole,
 )
+from initpy.config.outputs import ByteSize, Output, Pattern, RateLimitTable
 from initpy.config.tables import BackoffTable, RestartLimitTable, RlimitTable
 from initpy.core.values import Value
+from initpy.logplan import MAX_LINE_BYTES, MOST_LINE_BYTES
 from initpy.plan import UPGRADE_SIGNAL
 
 TYPE_CHECKING = False
@@ -80,7 +82,7 @@ SIGNALS = Section(
             "Read the file again, and do what has changed.",
             "reload",
         ),
-        Setting("USR2", SignalAction(), "Nothing.", "ignore"),
+        Setting("USR2", SignalAction(), "Close log files and open them again.", "reopen"),
         Setting(
             str(UPGRADE_SIGNAL),
             SignalAction(),
@@ -113,6 +115,25 @@ INIT = Section(
             Environment(),
             "Variables for every program, on top of the environment that initpy has.",
             {},
+        ),
+        Setting(
+            "log",
+            Output(),
+            "What becomes of the output of programs that do not say it themselves: see "
+            "[Output](#output).",
+            "inherit",
+        ),
+        Setting(
+            "log_format",
+            OneOf(("text", "prefix", "json")),
+            "How initpy writes its own lines, on stderr: as text, or like those of programs. If it "
+            'is not set: as `log` has them, where that is `"prefix"` or `"json"`, else as text.',
+        ),
+        Setting(
+            "childlogdir",
+            Text("a directory"),
+            "Where a `stdout_logfile` or `stderr_logfile` that is `AUTO` is. If it is not set: "
+            "`$TMPDIR`, or `/tmp`.",
         ),
         Setting("signals", SignalTable(), "What a signal does: see `[init.signals]`."),
     ),
@@ -319,6 +340,69 @@ PROGRAM = Section(
             "to be restarted.",
             True,
         ),
+        Setting(
+            "log",
+            Output(),
+            "What becomes of its stdout and its stderr: see [Output](#output). By default, as "
+            "`[init]` says.",
+        ),
+        Setting("stdout", Output(), "The same for its stdout alone."),
+        Setting("stderr", Output(), "The same for its stderr alone."),
+        Setting("redirect_stderr", Flag(), "Its stderr is its stdout.", False),
+        Setting(
+            "max_line",
+            Whole(64, MOST_LINE_BYTES),
+            "Where lines are formed, longer ones are cut, in bytes, and the pieces marked.",
+            MAX_LINE_BYTES,
+        ),
+        Setting(
+            "multiline",
+            Pattern(),
+            "What a message begins with. Lines that do not match are joined to the one before: in "
+            "JSON and for syslog, a traceback is one message.",
+        ),
+        Setting(
+            "rate_limit",
+            RateLimitTable(),
+            "At most `lines` lines in `per` seconds; what is above that is dropped, and a line "
+            "says how much. By default, without limit.",
+        ),
+        Setting(
+            "json_merge",
+            Flag(),
+            "With `json`: a line that is a JSON object already has its fields beside ours.",
+            False,
+        ),
+        Setting("strip_ansi", Flag(), "Leave out the escape sequences for terminals.", False),
+        Setting(
+            "stdout_logfile",
+            Text("a file, or AUTO, NONE, syslog"),
+            "As in supervisord: a file, or `NONE`, `/dev/stdout`, `/dev/stderr`, `syslog`; `AUTO`: "
+            "a file `PROCESS-stdout---PROGRAM.log` in `childlogdir`, which is gone on with when "
+            "the container is started again.",
+        ),
+        Setting(
+            "stdout_logfile_maxbytes",
+            ByteSize(),
+            "Where `stdout_logfile` is rotated; 0: never.",
+            "50MB",
+        ),
+        Setting("stdout_logfile_backups", Whole(0), "How many old files are kept.", 10),
+        Setting(
+            "stdout_syslog",
+            Flag(),
+            "Its stdout also goes to the syslog server at `unix:/dev/log`.",
+            False,
+        ),
+        Setting("stderr_logfile", Text("a file, or AUTO, NONE, syslog"), "The same for stderr."),
+        Setting(
+            "stderr_logfile_maxbytes",
+            ByteSize(),
+            "Where `stderr_logfile` is rotated; 0: never.",
+            "50MB",
+        ),
+        Setting("stderr_logfile_backups", Whole(0), "How many old files are kept.", 10),
+        Setting("stderr_syslog", Flag(), "The same as `stdout_syslog` for stderr.", False),
     ),
 )
 

@@ -58,10 +58,10 @@ class BackoffTable(Kind):
 
     @property
     def schema(self) -> Schema:
-        return _schema(_BACKOFF)
+        return schema_of(_BACKOFF)
 
     def read(self, value: object, place: Place) -> Backoff | None:
-        found = _read(value, place, self.expected, _BACKOFF)
+        found = read_fields(value, place, self.expected, _BACKOFF)
         if found is None:
             return None
         if found["max"] < found["initial"]:
@@ -79,10 +79,10 @@ class RestartLimitTable(Kind):
 
     @property
     def schema(self) -> Schema:
-        return _schema(_RESTART_LIMIT)
+        return schema_of(_RESTART_LIMIT)
 
     def read(self, value: object, place: Place) -> RestartLimit | None:
-        found = _read(value, place, self.expected, _RESTART_LIMIT)
+        found = read_fields(value, place, self.expected, _RESTART_LIMIT)
         return None if found is None else RestartLimit(found["count"], found["window"])
 
 
@@ -160,7 +160,7 @@ _RESTART_LIMIT = (
 )
 
 
-def _read(
+def read_fields(
     value: object, place: Place, expected: str, fields: tuple[Field, ...]
 ) -> dict[str, Any] | None:
     """The fields of a table, by key; None: something in it is wrong, and reported."""
@@ -187,7 +187,7 @@ def _plain(number: float) -> str:
     return repr(number).removesuffix(".0")
 
 
-def _schema(fields: tuple[Field, ...]) -> Schema:
+def schema_of(fields: tuple[Field, ...]) -> Schema:
     properties: Schema = {}
     for field in fields:
         properties[field.key] = dict(field.kind.schema)

@@ -248,6 +248,10 @@ class ReadPlan(Value):
     """Have a helper read the configuration again. Answered by PlanReady or PlanRefused."""
 
 
+class ReopenLogs(Value):
+    """Have the log files closed and opened again: they have been moved away."""
+
+
 class Upgrade(Value):
     """Let the program that lies at PID 1's path now take over, if it can."""
 

@@ -48,6 +48,7 @@ from initpy.core.messages import (
     PlanRefused,
     ReadPlan,
     Refuse,
+    ReopenLogs,
     SetTimer,
     Signal,
     SignalReceived,
@@ -68,7 +69,7 @@ from initpy.core.states import ExitStatus, State, Wanted
 from initpy.core.stopping import time_left_s
 from initpy.core.values import Value, replace
 from initpy.core.words import ended, line_for, signal_name
-from initpy.plan import FORWARD, RELOAD, SHUTDOWN, UPGRADE, Plan, SignalRule
+from initpy.plan import FORWARD, RELOAD, REOPEN, SHUTDOWN, UPGRADE, Plan, SignalRule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -493,6 +494,9 @@ class _Turn:
             self.log(WARN, f"received {name} indicating reload request")
             if self.supervisor.phase == Phase.UP:
                 self.ask_for_plan()
+        elif rule.action == REOPEN:
+            self.log(INFO, f"received {name} indicating log reopen request")
+            self.effects.append(ReopenLogs())
         elif rule.action == UPGRADE:
             self.log(WARN, f"received {name} indicating upgrade request")
             if self.supervisor.phase == Phase.UP:

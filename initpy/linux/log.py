@@ -23,7 +23,8 @@ FULL_DISK = (ENOSPC, EDQUOT, EFBIG)
 NEWLINE = 10
 
 CHUNK_BYTES = 4096
-"""One page: what a pipe's slot holds, and less than any terminal's or socket's buffer."""
+"""One page: what a pipe's slot holds, and less than any terminal's or socket's buffer. A pipe takes
+all or nothing of so much, so nobody's line comes into ours."""
 
 _S_IFMT, _S_IFIFO, _S_IFCHR, _S_IFSOCK = 0o170000, 0o010000, 0o020000, 0o140000
 
@@ -35,7 +36,7 @@ class LogWriter:
     is dropped, and once there is room again a line says how many were.
     """
 
-    KEPT = ("_dropped", "_is_dead", "_is_mid_line", "_queue")
+    KEPT = ("_dropped", "_form", "_is_dead", "_is_mid_line", "_name_width", "_queue")
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -46,7 +47,13 @@ class LogWriter:
         self._is_mid_line = False
         """The last byte written was no newline; what was to follow it may have been dropped."""
         self._stamp, self._stamp_second = "", -1
+        self._form, self._name_width = "text", 0
         self._write = self._way_to_write()
+
+    def set_form(self, form: str, name_width: int) -> None:
+        """Write lines as `logs.forms` writes those of programs, where that is "prefix" or "json";
+        `name_width` is how wide the names before them are."""
+        self._form, self._name_width = form, name_width
 
     @property
     def backlog(self) -> bool:
@@ -73,8 +80,9 @@ class LogWriter:
     def flush(self) -> None:
         """Write as much as the file takes now."""
         while self._queue and not self._is_dead:
+            upto = self._queue.rfind(b"\n", 0, CHUNK_BYTES) + 1 or CHUNK_BYTES
             try:
-                written = self._write(bytes(self._queue[:CHUNK_BYTES]))
+                written = self._write(bytes(self._queue[:upto]))
             except BlockingIOError:
                 return
             except OSError as exc:
@@ -91,6 +99,8 @@ class LogWriter:
 
     def _stamped(self, level: str, text: str) -> bytes:
         now = time.time()
+        if self._form == "json":
+            return _json_line(level, text, now)
         second = int(now)
         millis = int((now - second) * 1000)
         if second != self._stamp_second:  # to format it takes longer than to write it
@@ -98,7 +108,8 @@ class LogWriter:
             self._stamp = f"{year}-{month:02d}-{day:02d} {hour:02d}:{minute:02d}:{sec:02d}"
             self._stamp_second = second
         text = text.replace("\n", "\\n")  # a path may hold anything; a line stays a line
-        return f"{self._stamp},{millis:03d} {level} {text}\n".encode(errors="replace")
+        before = f"{'initpy':{self._name_width}} | " if self._form == "prefix" else ""
+        return f"{before}{self._stamp},{millis:03d} {level} {text}\n".encode(errors="replace")
 
     def give_up(self) -> None:
         """Write nothing any more."""
@@ -149,6 +160,16 @@ class LogWriter:
         return posix.write(self.fd, chunk[:256])
 
 
+def _json_line(level: str, text: str, now: float) -> bytes:
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+    text = text.replace("\\", "\\\\").replace('"', '\\"')
+    text = "".join([it if it >= " " else f"\\u{ord(it):04x}" for it in text])
+    who = f'"program":"initpy","process":"initpy","pid":{posix.getpid()},"channel":"stderr"'
+    time_ns = f"{int(now % 1 * 10**9):09d}"
+    line = f'{{"time":"{stamp}.{time_ns}Z",{who},"level":"{level}","message":"{text}"}}\n'
+    return line.encode(errors="replace")
+
+
 class _PipeWriter:
     """Writes to a shared pipe by splicing from a pipe of our own, which can be told not to block
     for one call. Each line takes one of the pipe's 16 slots, however short it is: a reader has to
@@ -157,17 +178,16 @@ class _PipeWriter:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._read_fd, self._write_fd = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
-        self._held_bytes = 0
-        """In our own pipe, and counted as not yet written."""
 
     def write(self, chunk: bytes) -> int:
-        if not self._held_bytes:
-            self._held_bytes = posix.write(self._write_fd, chunk)
-        moved = posix.splice(
-            self._read_fd, self._fd, self._held_bytes, flags=posix.SPLICE_F_NONBLOCK
-        )
-        self._held_bytes -= moved
-        return moved
+        held = posix.write(self._write_fd, chunk)
+        try:
+            moved = posix.splice(self._read_fd, self._fd, held, flags=posix.SPLICE_F_NONBLOCK)
+            held -= moved
+            return moved
+        finally:
+            if held:  # what is written next may be longer
+                posix.read(self._read_fd, held)
 
 
 def _socket_writer(fd: int) -> Callable[[bytes], int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import posix
 import resource
 
-from initpy.core.values import Value
+from initpy.core.values import Value, replace
 from initpy.linux import native
 
 TYPE_CHECKING = False
@@ -52,6 +52,8 @@ class Inherited(Value):
     """Ignored signals, of those that PID 1 changes."""
     max_queued: tuple[int, int]
     """RLIMIT_SIGPENDING, soft and hard."""
+    max_files: tuple[int, int] | None = None
+    """RLIMIT_NOFILE, soft and hard; None: PID 1 has not changed it."""
 
 
 def block_all() -> tuple[int, ...]:
@@ -62,6 +64,20 @@ def block_all() -> tuple[int, ...]:
 def set_mask(mask: tuple[int, ...]) -> None:
     """Block exactly these signals."""
     _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+
+
+def make_room_for_files(inherited: Inherited, count: int) -> Inherited:
+    """Raise our own limit of open files, as far as it may be, so that there can be `count`.
+
+    Returns `inherited`, in which the limit is as it was.
+    """
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, hard = limits
+    wanted = count if hard < 0 else min(count, hard)  # -1: unlimited
+    if soft < 0 or soft >= wanted:
+        return inherited
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return replace(inherited, max_files=inherited.max_files or limits)
 
 
 class Signals:

@@ -63,8 +63,9 @@ def spawn(
     inherited: Inherited,
     mark: int,
     record: Callable[[int, int], None] = _nobody,
+    output_fds: tuple[int, int] = (1, 2),
 ) -> tuple[int, int]:
-    """Fork and have the child execute the program.
+    """Fork and have the child execute the program, with `output_fds` as its stdout and stderr.
 
     `environment` is PID 1's own, over which the program's is laid. `mark` is a number by which all
     that the program leaves behind is known, see `sweep`. `record` is given what is returned, and is
@@ -79,6 +80,7 @@ def spawn(
 
     def become(write_fd: int) -> None:
         argv, paths = spec.argv, spec.paths
+        _redirect(output_fds)
         _become(spec, argv, paths, (), environment, stdin_fd, write_fd, inherited, mark)
 
     return _fork(spec.name, become, record)
@@ -92,6 +94,7 @@ def spawn_stop_command(
     mark: int,
     main_pid: int,
     record: Callable[[int, int], None] = _nobody,
+    output_fds: tuple[int, int] = (1, 2),
 ) -> tuple[int, int]:
     """As `spawn`, for the program's stop command: in the same circumstances (user, directory,
     limits, …), and with `main_pid`, the program's, in the variable MAINPID."""
@@ -99,9 +102,17 @@ def spawn_stop_command(
 
     def become(write_fd: int) -> None:
         argv, paths = spec.stop_command, spec.stop_paths
+        _redirect(output_fds)
         _become(spec, argv, paths, added, environment, stdin_fd, write_fd, inherited, mark)
 
     return _fork(f"{spec.name}'s stop_command", become, record)
+
+
+def _redirect(output_fds: tuple[int, int]) -> None:
+    """In the child: its stdout and stderr. The second may be the first's number, 1."""
+    for number, fd in zip((1, 2), output_fds, strict=True):
+        if fd != number:
+            posix.dup2(fd, number)
 
 
 def _fork(
@@ -206,6 +217,8 @@ def _become(
         if spec.oom_score_adj is not None:
             step = f"set oom_score_adj to {spec.oom_score_adj}"
             _set_oom_score_adj(spec.oom_score_adj)
+        if inherited.max_files is not None:  # from here on, nothing is opened
+            resource.setrlimit(resource.RLIMIT_NOFILE, inherited.max_files)
         for limit in spec.rlimits:
             step = f"set rlimit {limit[0]}"
             resource.prlimit(0, limit[0], limit[1:])  # unlike setrlimit, it tells the errno

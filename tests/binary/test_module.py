@@ -109,3 +109,21 @@ def test_resource_is_as_python_s_own(library: Path) -> None:
         "ProcessLookupError",
         "True 2",
     ], ran.stderr
+
+
+def test_a_file_is_mapped(library: Path) -> None:
+    ran = run(
+        library,
+        "_initpy = load('_initpy')\n"
+        "fd = os.memfd_create('file')\n"
+        "os.ftruncate(fd, 8192)\n"
+        "view = _initpy.map_file(fd, 4096, 4096)\n"
+        "view[:5] = b'hello'\n"
+        "print(os.pread(fd, 5, 4096), len(view))\n"
+        "for wrong in ((fd, 0, 0), (-1, 4096, 0)):\n"
+        "    try:\n"
+        "        _initpy.map_file(*wrong)\n"
+        "    except (ValueError, OSError) as exc:\n"
+        "        print(type(exc).__name__)\n",
+    )
+    assert ran.stdout == "b'hello' 4096\nValueError\nOSError\n", ran.stderr

@@ -83,7 +83,7 @@ initpy.toml:7: init.shutdown_timout: unknown key; did you mean shutdown_timeout?
 initpy.toml:10: init.signals.USR1: no program, group or process "nginz"
 initpy.toml:11: init.signals.SIGUSR1: the same signal as USR1
 initpy.toml:12: init.signals.KILL: cannot be changed: the kernel never delivers it to initpy
-initpy.toml:13: init.signals.HUP: expected "shutdown", "reload", "upgrade", "ignore", \
+initpy.toml:13: init.signals.HUP: expected "shutdown", "reload", "reopen", "upgrade", "ignore", \
 "forward", "forward:NAME", "forward:NAME=SIGNAL" or "forward=SIGNAL", not "restart"
 initpy.toml:14: init.signals.WINCH: expected a signal after "=", not "FOO" in "forward:web=FOO"
 initpy.toml:17: program.web.command: can't parse command "nginx -g 'daemon off;": No closing \

@@ -203,7 +203,7 @@ DEFAULTS = {
     1: SignalRule(1, "reload"),
     2: SignalRule(2, "shutdown"),
     3: SignalRule(3, "shutdown"),
-    12: SignalRule(12, "ignore"),
+    12: SignalRule(12, "reopen"),
     15: SignalRule(15, "shutdown"),
     28: SignalRule(28, "ignore"),
     59: SignalRule(59, "upgrade"),
@@ -223,6 +223,7 @@ FARM = (
         ('USR1 = "upgrade"', SignalRule(10, "upgrade")),
         ('59 = "ignore"', SignalRule(59, "ignore")),
         ('TERM = "ignore"', SignalRule(15, "ignore")),
+        ('USR1 = "reopen"', SignalRule(10, "reopen")),
         ('SIGUSR1 = "forward"', SignalRule(10, "forward", (), 10)),
         ('usr1 = "forward"', SignalRule(10, "forward", (), 10)),
         ('sigUSR1 = "ignore"', SignalRule(10, "ignore")),
@@ -250,7 +251,7 @@ def test_the_action_of_a_signal(line: str, rule: SignalRule) -> None:
 
 
 EXPECTED_ACTION = (
-    'expected "shutdown", "reload", "upgrade", "ignore", "forward", "forward:NAME", '
+    'expected "shutdown", "reload", "reopen", "upgrade", "ignore", "forward", "forward:NAME", '
     '"forward:NAME=SIGNAL" or "forward=SIGNAL", not '
 )
 
@@ -259,7 +260,7 @@ EXPECTED_ACTION = (
     ("line", "said"),
     [
         ('HUP = "restart"', f'HUP: {EXPECTED_ACTION}"restart"'),
-        ('HUP = "reopen"', f'HUP: {EXPECTED_ACTION}"reopen"'),
+        ('HUP = "reopens"', f'HUP: {EXPECTED_ACTION}"reopens"'),
         ('HUP = ""', f'HUP: {EXPECTED_ACTION}""'),
         ('HUP = "forwards"', f'HUP: {EXPECTED_ACTION}"forwards"'),
         ("HUP = 1", f"HUP: {EXPECTED_ACTION}1"),

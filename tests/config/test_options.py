@@ -65,7 +65,7 @@ def test_a_command_is_all_that_a_program_needs() -> None:
             SignalRule(1, "reload"),
             SignalRule(2, "shutdown"),
             SignalRule(3, "shutdown"),
-            SignalRule(12, "ignore"),
+            SignalRule(12, "reopen"),
             SignalRule(15, "shutdown"),
             SignalRule(28, "ignore"),
             SignalRule(59, "upgrade"),

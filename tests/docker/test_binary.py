@@ -266,7 +266,7 @@ def test_the_dockerfile_makes_an_image_of_one_file(
 @pytest.mark.parametrize(
     ("dockerfile", "says"),
     [
-        ("examples/quickstart/Dockerfile.binary", ["greeter: hello", "clock entered RUNNING"]),
+        ("examples/quickstart/Dockerfile.binary", ["greeter [|] hello", "clock entered RUNNING"]),
         ("examples/nginx-uwsgi/Dockerfile.binary", ["uwsgi entered RUNNING", "nginx entered RUN"]),
         ("examples/gunicorn-uvicorn/Dockerfile.binary", ["gunicorn entered RUNNING"]),
         ("examples/celery/Dockerfile.binary", ["worker entered RUNNING", "beat entered RUNNING"]),

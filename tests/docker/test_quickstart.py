@@ -27,11 +27,11 @@ def test_the_quickstart_starts_restarts_and_stops(start: Callable[..., Container
             REPO / "examples" / "quickstart": "/quickstart",
         },
     )
-    container.wait_for_log("greeter: hello, stranger")
+    container.wait_for_log(r"greeter \| hello, stranger")
     container.kill("9", container.pid_of("clock"))
     container.wait_for_log(r"exited: clock \(terminated by SIGKILL; not expected\)")
     container.wait_for_log("clock entered RUNNING", times=2)
     container.stop()
     assert container.wait() == 0
-    container.wait_for_log("greeter: told to stop, goodbye")
+    container.wait_for_log(r"greeter \| told to stop, goodbye")
     container.wait_for_log("exit code 0: stopped by SIGTERM")

@@ -17,7 +17,6 @@ from initpy.core.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any
 
     from initpy.config.problems import Path, Report
@@ -101,10 +100,13 @@ SERVER_OPTIONS = {
 _DEFAULTS_OF_PROGRAMS = ("user", "directory", "umask", "strip_ansi")
 """Options of [supervisord] that each program gets which has none of its own."""
 
+_OF_INIT = ("environment", "childlogdir")
+"""Options of [supervisord] that [init] has as well."""
+
 _LIMITS = {"minfds": "nofile", "minprocs": "nproc"}
 
 _FULFILLED = (
-    "environment",
+    *_OF_INIT,
     "nodaemon",
     *[name for name in _DEFAULTS_OF_PROGRAMS if PROGRAM.setting(name) is not None],
     *_LIMITS,
@@ -120,20 +122,11 @@ _OPTION_LINE = re.compile(r"([A-Za-z_]+)\s*[=:]")
 
 _HEADER_LINE = re.compile(r"\[[a-z_-]+(?::[^]]+)?\]$")
 
-_STREAMS = {
-    "stdout": ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "/proc/1/fd/1"),
-    "stderr": ("/dev/stderr", "/dev/fd/2", "/proc/self/fd/2", "/proc/1/fd/2"),
-}
-
 NOT_CRITICAL = (
     "no program in it is critical: when one has failed for good, the container runs on, as with "
     "supervisord; critical=true in a [program:x] changes that"
 )
-OUTPUT = (
-    "initpy writes no log files: all output of the programs goes to the container's stdout and "
-    "stderr"
-)
-NOT_USED = "not used: initpy stays in the foreground and logs to stderr, and has no log files"
+NOT_USED = "not used: initpy stays in the foreground and logs to stderr, not to a file"
 NO_SERVER = "not used: initpy answers no supervisorctl and serves no page"
 NOT_RUN = "not run: initpy has no events to tell it of"
 NO_FASTCGI = (
@@ -265,10 +258,15 @@ class Translator:
 
     def _supervisord(self, section: str) -> None:
         first, options, _ = self._sections[section]
-        setting = INIT.setting("environment")
-        if setting is not None and "environment" in options:
-            table = self._table.setdefault("init", {})
-            self._set(section, ("init",), table, options["environment"], setting)
+        for name in _OF_INIT:
+            setting = INIT.setting(name)
+            if (
+                setting is not None
+                and name in options
+                and (options[name].text or name != "childlogdir")
+            ):
+                table = self._table.setdefault("init", {})
+                self._set(section, ("init",), table, options[name], setting)
         self._warn_of_unknown(section, SUPERVISORD_OPTIONS)
         known = [name for name in options if name in SUPERVISORD_OPTIONS]
         if unused := [name for name in known if name not in _FULFILLED]:
@@ -321,7 +319,6 @@ class Translator:
         }
         if programs and not any("critical" in options for options in programs.values()):
             self._report.add(self._note(self._file, 0, "", NOT_CRITICAL))
-        self._say_where_output_goes(programs.values())
         if self._not_used:
             at = self._sections[self._not_used[0]][0]
             names = ", ".join([f"[{name}]" for name in self._not_used])
@@ -331,17 +328,6 @@ class Translator:
                 origin = self._origins["program", name, "user"]
                 self._report.add(self._note(origin.file, origin.line, origin.name, HOME))
                 break
-
-    def _say_where_output_goes(self, programs: Iterable[dict[str, Option]]) -> None:
-        for options in programs:
-            for channel, files in _STREAMS.items():
-                if PROGRAM.setting(f"{channel}_logfile") is not None:
-                    continue
-                option = options.get(f"{channel}_logfile")
-                is_redirected = channel == "stderr" and "redirect_stderr" in options
-                if option is not None and option.text not in files and not is_redirected:
-                    self._report.add(self._note(option.file, option.line, "", OUTPUT))
-                    return
 
     # Small change.
 

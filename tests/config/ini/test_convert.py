@@ -72,12 +72,11 @@ environment = { LANG = "C.UTF-8" }
 # answers
 [program.web]  # front
 command = 'web --user "%(ENV_USER)s"'  # no root
+stdout_logfile = "/var/log/web.log"
 # be patient
 stopwaitsecs = 7
 critical = false
 expand_first = true
-# initpy writes no log files: all output of the programs goes to the container's stdout and stderr
-# stdout_logfile = /var/log/web.log
 [program.web.environment]
 SECRET = 'a\\b,c'
 HOME = "/srv/www/of/web"

@@ -1,0 +1,130 @@
+"""Bytes into lines: a function of the bytes alone, however they arrived.
+
+What comes out are runs: many whole lines at once wherever that is possible, for to touch each line
+costs more than all the rest.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Iterator
+
+MORE_OF_A_CHARACTER = (0x80, 0xC0)
+"""UTF-8: after its first byte, the two highest bits of each are these."""
+
+
+class Run:
+    """Whole lines, each with its newline; or a piece of one that was cut; or one message."""
+
+    __slots__ = ("continues", "is_message", "partial", "raw")
+
+    def __init__(
+        self,
+        raw: bytes,
+        *,
+        continues: bool = False,
+        partial: bool = False,
+        is_message: bool = False,
+    ) -> None:
+        self.raw = raw
+        self.continues = continues
+        """It is the rest, or a further piece, of a line that was cut; then it is one piece."""
+        self.partial = partial
+        """It is a piece without a newline at its end, for the line was cut there."""
+        self.is_message = is_message
+        """All its lines are one message."""
+
+    def __repr__(self) -> str:
+        return f"Run({self.raw!r}, {self.continues=}, {self.partial=}, {self.is_message=})"
+
+    def lines(self) -> Iterator[bytes]:
+        """Each line, or the message, without the newline at its end."""
+        body = self.raw if self.partial else self.raw[:-1]
+        return iter((body,) if self.is_message else body.split(b"\n"))
+
+
+def cut(
+    raw: bytes, max_line: int, *, continues: bool, is_end: bool = False
+) -> tuple[list[Run], int, bool]:
+    """Cut `raw` into runs, lines of more than `max_line` bytes into pieces of that length (or up
+    to three less, so that no character is cut).
+
+    `continues`: `raw` begins within a line that was cut. `is_end`: nothing follows, and a last
+    line without a newline is a piece.
+
+    Returns the runs, where what is not in them begins, and whether that continues a cut line.
+    """
+    runs: list[Run] = []
+    at, end = 0, len(raw)
+    while at < end:
+        if continues:
+            newline = raw.find(b"\n", at, at + max_line + 1)
+            if newline >= 0:
+                runs.append(Run(raw[at : newline + 1], continues=True))
+                at, continues = newline + 1, False
+                continue
+        else:
+            whole = _whole_lines(raw, at, max_line)
+            if whole > at:
+                runs.append(Run(raw[at:whole]))
+                at = whole
+                continue
+        if end - at > max_line:
+            upto = _between_characters(raw, at + max_line)
+        elif is_end:
+            upto = end
+        else:
+            break
+        runs.append(Run(raw[at:upto], continues=continues, partial=True))
+        at, continues = upto, True
+    return runs, at, continues
+
+
+def _whole_lines(raw: bytes, at: int, max_line: int) -> int:
+    """Where the whole lines end that begin at `at`, up to the first that is too long."""
+    while True:
+        newline = raw.rfind(b"\n", at, at + max_line + 1)
+        if newline < 0:
+            return at
+        at = newline + 1
+
+
+def _between_characters(raw: bytes, at: int) -> int:
+    """`at`, or up to three bytes before it, where no UTF-8 character is cut."""
+    for back in range(4):
+        if raw[at - back] & 0xC0 != 0x80:
+            return at - back
+    return at
+
+
+def join(
+    raw: bytes, starts: re.Pattern[bytes], max_line: int, *, is_end: bool
+) -> tuple[list[Run], int]:
+    """Join the whole lines of `raw` into messages: each begins with a line that `starts` matches.
+
+    A message of more than `max_line` bytes is ended before the line that would be too much. The
+    last message is left, for it may go on, unless `is_end`.
+
+    Returns the messages, and where the rest begins.
+    """
+    end = raw.rfind(b"\n") + 1
+    begins = [match.start() for match in starts.finditer(raw, 0, end) if match.start() < end]
+    if not begins or begins[0] > 0:
+        begins.insert(0, 0)
+    runs: list[Run] = []
+    for number, at in enumerate(begins):
+        is_last = number + 1 == len(begins)
+        upto = end if is_last else begins[number + 1]
+        while upto - at > max_line:
+            short = raw.rfind(b"\n", at, at + max_line) + 1 or raw.find(b"\n", at) + 1
+            if is_last and short == upto:
+                break
+            runs.append(Run(raw[at:short], is_message=True))
+            at = short  # noqa: PLW2901
+        if is_last and not is_end:
+            return runs, at
+        if upto > at:
+            runs.append(Run(raw[at:upto], is_message=True))
+    return runs, end
