@@ -29,6 +29,9 @@ _LETTERS = {cls: letter for letter, cls in _CLASSES.items()}
 _OF_LOGPLAN = {"ChannelPlan": b"W", "Sink": b"X"}
 """Classes of `logplan`, which PID 1 only loads where output is captured: 30 kB."""
 
+_LISTENER = b"E"
+"""The class of `eventplan`, which it only loads where there are event listeners."""
+
 
 class WireError(Exception):
     """The bytes are no value, or no frame, of this codec."""
@@ -135,6 +138,8 @@ def _letter(cls: type[Value]) -> bytes:
         return _LETTERS[cls]
     if cls.__module__ == "initpy.logplan" and cls.__name__ in _OF_LOGPLAN:
         return _OF_LOGPLAN[cls.__name__]
+    if cls.__module__ == "initpy.eventplan":
+        return _LISTENER
     raise WireError(f"cannot carry a {cls.__name__}")
 
 
@@ -143,6 +148,10 @@ def _class(letter: bytes) -> type[Value] | None:
         from initpy.logplan import ChannelPlan, Sink  # noqa: PLC0415 - see above
 
         return ChannelPlan if letter == _OF_LOGPLAN["ChannelPlan"] else Sink
+    if letter == _LISTENER:
+        from initpy.eventplan import ListenerPlan  # noqa: PLC0415 - see above
+
+        return ListenerPlan
     return _CLASSES.get(letter)
 
 

@@ -314,6 +314,30 @@ class Names(Kind):
         return tuple(names)
 
 
+class NamesAmong(Names):
+    """The same where each has to be one of `words`, in any case; read as these."""
+
+    words: tuple[str, ...] = ()
+
+    @property
+    def schema(self) -> Schema:
+        item = {"type": "string", "minLength": 1, "examples": list(self.words)}
+        items = {"type": "array", "items": item, "minItems": self.at_least}
+        return {"anyOf": [items, item]}
+
+    def read(self, value: object, place: Place) -> tuple[tuple[str, Place], ...] | None:
+        found = []
+        for text, item in super().read(value, place) or ():
+            name = expanded(text, item, item.expander) if is_template(text) else text
+            if name is None:
+                continue
+            if name.upper() not in self.words:
+                known = nearest(name.upper(), self.words)
+                item.problem(f"expected {self.one}, not {shown(name)}{known}")
+            found.append((name.upper(), item))
+        return tuple(found)
+
+
 class Command(Kind):
     """Read as a tuple of (word, its place), not expanded yet."""
 

@@ -6,7 +6,7 @@ from initpy.config.documents import parsed, read_document, read_text
 from initpy.config.expansion import Expander, expanded
 from initpy.config.formats import FormatError, is_ini
 from initpy.config.problems import Place, Problem, nearest
-from initpy.config.settings import GROUP, INCLUDE, INIT, PROGRAM
+from initpy.config.settings import EVENTLISTENER, GROUP, INCLUDE, INIT, PROGRAM
 from initpy.core.values import Value, replace
 
 TYPE_CHECKING = False
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from initpy.config.problems import Report
     from initpy.config.settings import Section
 
-_TOP = ("init", "program", "group", "include")
+_TOP = ("init", "program", "group", "eventlistener", "include")
 
 
 class Block(Value):
@@ -30,6 +30,9 @@ class Block(Value):
     """Every setting of the section: as its kind reads it, or its default."""
     given: frozenset[str]
     """The keys that the file has."""
+    is_listener: bool = False
+    """It is an [eventlistener.NAME], which is a program all the same, in all that it has no
+    settings for."""
 
     def at(self, key: str) -> Place:
         return self.place.at(key)
@@ -42,6 +45,7 @@ class Sections(Value):
     init: dict[str, tuple[Any, Place]]
     """Every setting of [init], with its place."""
     programs: dict[str, Block]
+    """Event listeners are among them."""
     groups: dict[str, Block]
     variables: dict[str, str]
     """What every program has in its environment."""
@@ -61,7 +65,7 @@ def read_sections(document: Document, environ: Mapping[str, str], report: Report
     common = _common_variables(init)
     for place in places:
         _read_file(place.knowing(common), sections)
-    if not sections.programs and not report.failures:
+    if all(block.is_listener for block in sections.programs.values()) and not report.failures:
         section = document.name(("program", "NAME"))
         report.add(Problem(document.file, 0, "", f"no [{section}] in it: nothing to run"))
     return replace(sections, variables=common)
@@ -150,6 +154,8 @@ def _read_file(place: Place, sections: Sections) -> None:
             _read_named(PROGRAM, value, at, sections.programs)
         elif key == "group":
             _read_named(GROUP, value, at, sections.groups)
+        elif key == "eventlistener":
+            _read_named(EVENTLISTENER, value, at, sections.programs)
         elif key not in ("init", "include"):
             what = "section" if isinstance(value, dict) else "key"
             at.problem(f"unknown {what}{nearest(key, _TOP)}")
@@ -174,12 +180,12 @@ def _read_init(
 
 
 def _read_named(section: Section, value: object, place: Place, found: dict[str, Block]) -> None:
-    """[program.NAME] or [group.NAME], all of one file; `%(program_name)s` or `%(group_name)s` is
-    known in it."""
+    """[program.NAME] and the like, all of one file; `%(program_name)s` or `%(group_name)s` is known
+    in it."""
     if not isinstance(value, dict):
         place.expected(f"sections [{section.title}]", value)
         return
-    variable = f"{section.title.partition('.')[0]}_name"
+    variable = "group_name" if section is GROUP else "program_name"
     for name, table in value.items():
         at = place.at(name).naming(**{variable: name})
         if not isinstance(table, dict):
@@ -195,7 +201,9 @@ def _read_named(section: Section, value: object, place: Place, found: dict[str, 
 def _read_block(name: str, section: Section, table: dict[str, Any], place: Place) -> Block:
     """A section's settings; what is missing or wrong is reported and has its default."""
     for key in table:
-        if section.setting(key) is None:
+        if key in section.refused:
+            place.at(key).problem(section.refused[key])
+        elif section.setting(key) is None:
             known = [setting.key for setting in section.settings]
             place.at(key).problem(f"unknown key{nearest(key, known)}")
     options: dict[str, Any] = {}
@@ -208,7 +216,12 @@ def _read_block(name: str, section: Section, table: dict[str, Any], place: Place
         if value is None and setting.default is not None:
             value = setting.kind.read(setting.default, place)
         options[setting.key] = value
-    return Block(name, place, options, frozenset(table))
+    if section is EVENTLISTENER:
+        for setting in PROGRAM.settings:
+            if setting.key in section.refused:
+                by_default = setting.default
+                options[setting.key] = by_default and setting.kind.read(by_default, place)
+    return Block(name, place, options, frozenset(table), section is EVENTLISTENER)
 
 
 def wrong_in_name(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from initpy.config.settings import GROUP, INCLUDE, INIT, PROGRAM, SIGNALS
+from initpy.config.settings import EVENTLISTENER, GROUP, INCLUDE, INIT, PROGRAM, SIGNALS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,12 +33,17 @@ def schema() -> Schema:
             "init": init,
             "program": _named(PROGRAM),
             "group": _named(GROUP),
+            "eventlistener": _named(EVENTLISTENER),
             "include": {
                 "description": include["description"],
                 "anyOf": [*files["anyOf"], include],
             },
         },
-        "$defs": {"program": _section(PROGRAM), "group": _section(GROUP)},
+        "$defs": {
+            "program": _section(PROGRAM),
+            "group": _section(GROUP),
+            "eventlistener": _section(EVENTLISTENER),
+        },
     }
 
 

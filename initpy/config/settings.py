@@ -16,6 +16,7 @@ from initpy.config.kinds import (
     Flag,
     Kind,
     Names,
+    NamesAmong,
     OneOf,
     Seconds,
     SignalAction,
@@ -27,7 +28,9 @@ from initpy.config.kinds import (
 )
 from initpy.config.outputs import ByteSize, Output, Pattern, RateLimitTable
 from initpy.config.tables import BackoffTable, RestartLimitTable, RlimitTable
-from initpy.core.values import Value
+from initpy.control.events.kinds import PARENTS, TYPES
+from initpy.core.values import Value, replace
+from initpy.eventplan import BUFFER_SIZE
 from initpy.logplan import MAX_LINE_BYTES, MOST_LINE_BYTES
 from initpy.plan import UPGRADE_SIGNAL
 
@@ -59,6 +62,8 @@ class Section(Value):
     title: str
     meaning: str
     settings: tuple[Setting, ...]
+    refused: dict[str, str] = {}  # noqa: RUF012 - never changed
+    """Keys that one might expect in it, and why they are not."""
 
     def setting(self, key: str) -> Setting | None:
         for setting in self.settings:
@@ -426,4 +431,56 @@ INCLUDE = Section(
     ),
 )
 
-SECTIONS = (INIT, SIGNALS, PROGRAM, GROUP, INCLUDE)
+_PROTOCOL = "the stdout of an event listener is how it speaks with initpy; "
+
+_NOT_OF_LISTENERS = {
+    "type": "an event listener waits for events as long as it runs: it is no oneshot",
+    "log": f"{_PROTOCOL}for its stderr there is `stderr`",
+    "stdout": f"{_PROTOCOL}it goes nowhere else",
+    "stdout_logfile": f"{_PROTOCOL}it goes nowhere else",
+    "stdout_logfile_maxbytes": f"{_PROTOCOL}it goes nowhere else",
+    "stdout_logfile_backups": f"{_PROTOCOL}it goes nowhere else",
+    "redirect_stderr": f"{_PROTOCOL}what its stderr says would break that",
+    "result_handler": "initpy runs nobody's code in itself: a result of OK accepts an event, any "
+    "other has it sent again",
+}
+
+_IN_LISTENERS = {
+    "priority": -1,
+    "critical": False,
+}
+"""Defaults that are others than a program's."""
+
+EVENTLISTENER = Section(
+    "eventlistener.NAME",
+    "A program that is told of events, by supervisord's protocol. The settings of a program are "
+    "settings of a listener, too.",
+    (
+        Setting(
+            "events",
+            NamesAmong("types of events", 1, "a type of event", (*TYPES, *PARENTS)),
+            "What it is told of: see [events.md](events.md).",
+            required=True,
+        ),
+        Setting(
+            "buffer_size",
+            Whole(1, 100_000),
+            "How many events wait for it, at the most; then the oldest is dropped.",
+            BUFFER_SIZE,
+        ),
+        Setting(
+            "len_in",
+            OneOf(("characters", "bytes")),
+            "What `len` in the header of an event counts: characters, as in supervisord, or bytes.",
+            "characters",
+        ),
+        *[
+            replace(setting, default=_IN_LISTENERS.get(setting.key, setting.default))
+            for setting in PROGRAM.settings
+            if setting.key not in _NOT_OF_LISTENERS
+        ],
+    ),
+    _NOT_OF_LISTENERS,
+)
+
+SECTIONS = (INIT, SIGNALS, PROGRAM, GROUP, EVENTLISTENER, INCLUDE)

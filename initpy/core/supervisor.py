@@ -63,7 +63,7 @@ from initpy.core.messages import (
     TreeRecorded,
     Upgrade,
 )
-from initpy.core.ordering import tiers
+from initpy.core.ordering import tiers, with_first
 from initpy.core.process import step as step_process
 from initpy.core.states import ExitStatus, State, Wanted
 from initpy.core.stopping import time_left_s
@@ -459,8 +459,8 @@ class _Turn:
                     break
 
     def end_when_done(self, key: str) -> None:
-        """End UP when nothing is left to run; or when `key`, which has just gone down, was the
-        last of those who give the exit code."""
+        """End UP when nothing is left to run, event listeners apart; or when `key`, which has just
+        gone down, was the last of those who give the exit code."""
         supervisor = self.supervisor
         givers = [supervisor.processes[giver] for giver in supervisor.plan.exit_code_from]
         concerned = givers and (not key or key in supervisor.plan.exit_code_from)
@@ -470,6 +470,7 @@ class _Turn:
         elif not (supervisor.waiting or supervisor.reloaded or self.notices) and all(
             is_down(other) and not other.pid and not is_held_by_operator(other)
             for other in supervisor.processes.values()
+            if not other.spec.is_listener
         ):
             none_left = "no program is left to run"
             if supervisor.failure is None:
@@ -573,14 +574,16 @@ class _Turn:
         self.stop_tiers(first=True)
 
     def tiers(self) -> tuple[tuple[str, ...], ...]:
-        """The processes in tiers, by `after`; what has gone with a reload holds nobody up."""
+        """The processes in tiers, by `after`; what has gone with a reload holds nobody up. Event
+        listeners that come after nobody are the last to stop, for they are to hear of the others.
+        """
         processes = self.supervisor.processes
-        return tiers(
-            {
-                key: [earlier for earlier in process.spec.after if earlier in processes]
-                for key, process in processes.items()
-            }
-        )
+        after = {
+            key: [earlier for earlier in process.spec.after if earlier in processes]
+            for key, process in processes.items()
+        }
+        listeners = [key for key, it in processes.items() if it.spec.is_listener and not after[key]]
+        return with_first(tiers(after), tuple(listeners))
 
     def start_no_more(self, key: str) -> None:
         """It waits for its next start, which will not come. Source: supervisord starts nothing

@@ -571,7 +571,6 @@ def test_names_that_can_be(name: str) -> None:
         ("colour = 1", "1: colour: unknown key"),
         ("[programs.x]\na = 1", "1: programs: unknown section; did you mean program?"),
         ("[supervisord]", "1: supervisord: unknown section"),
-        ("[eventlistener.x]\na = 1", "1: eventlistener: unknown section"),
         ("program = 3", "1: program: expected sections [program.NAME], not 3"),
         ('[program]\ncommand = "nginx"',
          '2: program.command: expected a section [program.NAME], not "nginx"'),

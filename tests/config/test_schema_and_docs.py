@@ -117,6 +117,7 @@ def test_every_key_is_in_the_schema_with_its_meaning_and_its_default() -> None:
         "init.signals": whole["properties"]["init"]["properties"]["signals"],
         "program.NAME": whole["$defs"]["program"],
         "group.NAME": whole["$defs"]["group"],
+        "eventlistener.NAME": whole["$defs"]["eventlistener"],
         "include": whole["properties"]["include"]["anyOf"][-1],
     }
     assert set(tables) == {section.title for section in SECTIONS}

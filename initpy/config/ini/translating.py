@@ -10,13 +10,14 @@ import re
 
 from initpy.config.ini.syntax import Option, Section
 from initpy.config.ini.values import DialectError, Variables, lone_percent, value_of
-from initpy.config.kinds import Command, Environment, Text, is_template
+from initpy.config.kinds import Command, Environment, Text, flag_of, is_template
 from initpy.config.problems import Problem, nearest, shown
-from initpy.config.settings import GROUP, INIT, PROGRAM
+from initpy.config.settings import EVENTLISTENER, GROUP, INIT, PROGRAM
 from initpy.core.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from initpy.config.problems import Path, Report
@@ -125,7 +126,15 @@ NOT_CRITICAL = (
 )
 NOT_USED = "not used: initpy stays in the foreground and logs to stderr, not to a file"
 NO_SERVER = "not used: initpy answers no supervisorctl and serves no page"
-NOT_RUN = "not run: initpy has no events to tell it of"
+DEFAULT_HANDLER = "supervisor.dispatchers:default_handler"
+NO_HANDLER = (
+    "not used: initpy runs nobody's code in itself; a result of OK accepts an event, any other has "
+    "it sent again"
+)
+NOT_OF_LISTENERS = (
+    "not used: the stdout of an event listener is how it speaks with initpy, and goes nowhere else"
+)
+NO_REDIRECT = "a listener's stderr would interfere with the event listener protocol on its stdout"
 NO_FASTCGI = (
     "initpy makes no sockets for FastCGI: make it a [program:x] whose command opens the socket "
     "itself, as spawn-fcgi -n does"
@@ -194,8 +203,7 @@ class Translator:
         elif kind == "fcgi-program" and colon:
             self._problem(self._sections[section][0], section, NO_FASTCGI)
         elif kind == "eventlistener" and colon:
-            self._warn_of_unknown(section, LISTENER_OPTIONS)
-            self._problem(self._sections[section][0], section, NOT_RUN, is_warning=True)
+            self._listener(section, name)
         elif kind in SERVER_OPTIONS:
             self._not_used.append(section)
             self._warn_of_unknown(section, SERVER_OPTIONS[kind])
@@ -214,17 +222,38 @@ class Translator:
     # The sections that there are in the TOML.
 
     def _program(self, section: str, name: str) -> None:
-        path = ("program", name)
-        if name in self._table.get("program", ()):
-            first = next(it for it, known in self._paths.items() if known == path)
+        known = (*PROGRAM_OPTIONS, *OWN_OPTIONS)
+        self._process(section, ("program", name), known, {"critical": False})
+
+    def _listener(self, section: str, name: str) -> None:
+        options = self._sections[section][1]
+        for option in options.values():
+            is_default = option.name == "result_handler" and option.text == DEFAULT_HANDLER
+            if option.name == "redirect_stderr":
+                if flag_of(option.text) is not False:
+                    self._problem(option, section, NO_REDIRECT)
+            elif option.name == "result_handler" and not is_default:
+                self._problem(option, section, NO_HANDLER, is_warning=True)
+            elif option.name == "stdout_logfile" and option.text.upper() not in ("NONE", "AUTO"):
+                self._problem(option, section, NOT_OF_LISTENERS, is_note=True)
+        self._process(section, ("eventlistener", name), (*LISTENER_OPTIONS, *OWN_OPTIONS), {})
+
+    def _process(
+        self, section: str, path: Path, known: tuple[str, ...], unless_given: dict[str, Any]
+    ) -> None:
+        """A program or a listener, with options that are `known`."""
+        kind, name = str(path[0]), str(path[1])
+        if name in self._table.get(kind, ()):
+            first = next(it for it, other in self._paths.items() if other == path)
             self._problem(self._sections[section][0], section, f"the same program as [{first}]")
             return
         table = self._open(section, path)
+        table.update(unless_given)
         options = self._sections[section][1]
-        table["critical"] = False
+        of = PROGRAM if kind == "program" else EVENTLISTENER
         for option in options.values():
-            setting = PROGRAM.setting(option.name)
-            if option.name not in (*PROGRAM_OPTIONS, *OWN_OPTIONS) or setting is None:
+            setting = of.setting(option.name)
+            if option.name not in known or setting is None:
                 continue
             if not option.text and isinstance(setting.kind, Text):
                 continue  # as if it were not there
@@ -234,7 +263,7 @@ class Translator:
             command = _SAFE_REFERENCE.sub("", command)
         if is_template(command):
             table["expand_first"] = True
-        self._warn_of_unknown(section, (*PROGRAM_OPTIONS, *OWN_OPTIONS))
+        self._warn_of_unknown(section, known)
 
     def _group(self, section: str, name: str) -> None:
         path = ("group", name)
@@ -267,24 +296,30 @@ class Translator:
     def _give_defaults(self) -> None:
         """What [supervisord] has for all programs, to each of them."""
         options = self._sections["supervisord"][1] if "supervisord" in self._sections else {}
-        programs = self._table.get("program", {})
+        programs = {
+            (kind, name): table
+            for kind in ("program", "eventlistener")
+            for name, table in self._table.get(kind, {}).items()
+        }
         for name in _DEFAULTS_OF_PROGRAMS:
             option = options.get(name)
             setting = PROGRAM.setting(name)
             if option is None or setting is None or (name, option.text) in _IS_ROOT:
                 continue
             given = False
-            for program, table in programs.items():
+            for path, table in programs.items():
                 if name not in table:
                     given = True
-                    self._set("supervisord", ("program", program), table, option, setting)
+                    self._set("supervisord", path, table, option, setting)
             if given and name in ("directory", "umask"):
                 self._problem(option, "supervisord", FOR_EACH, is_note=True)
         for name, limit in _LIMITS.items():
             if name in options:
                 self._raise_limit(options[name], limit, programs)
 
-    def _raise_limit(self, option: Option, limit: str, programs: dict[str, Any]) -> None:
+    def _raise_limit(
+        self, option: Option, limit: str, programs: Mapping[tuple[str, str], dict[str, Any]]
+    ) -> None:
         """What supervisord does to its own limits, where they are below what is asked for."""
         import resource  # noqa: PLC0415
 
@@ -297,9 +332,9 @@ class Translator:
         if soft == resource.RLIM_INFINITY or soft >= least:
             return
         upper = "unlimited" if hard == resource.RLIM_INFINITY else max(hard, least)
-        for program, table in programs.items():
+        for path, table in programs.items():
             table.setdefault("rlimits", {})[limit] = [least, upper]
-            self._origin(("program", program, "rlimits", limit), option, "supervisord")
+            self._origin((*path, "rlimits", limit), option, "supervisord")
 
     # What is said once.
 

@@ -86,6 +86,12 @@ DEBUG = ""
 [group.all]
 programs = ["web"]
 
+[eventlistener.mem]
+# 200 MB
+command = "memmon -a 200MB"
+events = ["TICK_60"]
+# the end
+
 # our site
 # [unix_http_server]: not used: initpy answers no supervisorctl and serves no page
 # [unix_http_server]
@@ -93,13 +99,6 @@ programs = ["web"]
 
 # [supervisord]
 # nodaemon = true
-
-# [eventlistener:mem]: not run: initpy has no events to tell it of
-# [eventlistener:mem]
-# 200 MB
-# command = memmon -a 200MB
-# events = TICK_60
-# the end
 """
     assert converted("supervisord.conf", {}) == toml
 

@@ -8,12 +8,14 @@ import pytest
 
 from initpy.config import ConfigError
 from initpy.config.ini.translating import (
+    DEFAULT_HANDLER,
     FOR_EACH,
     HOME,
     NO_FASTCGI,
+    NO_HANDLER,
     NO_SERVER,
     NOT_CRITICAL,
-    NOT_RUN,
+    NOT_OF_LISTENERS,
     NOT_USED,
 )
 from tests.config.ini.support import CRITICAL, WEB, load_conf, problems_of, said_of, web
@@ -50,8 +52,14 @@ def test_a_program_can_be_critical_and_then_there_is_nothing_to_say() -> None:
          [f"{F}:4: note: [inet_http_server]: {NO_SERVER}",
           f"{F}:5: warning: [inet_http_server] prot: unknown option: supervisord ignores it, too; "
           "did you mean port?"]),
-        ("[eventlistener:l]\ncommand=x\nevents=TICK_5\n",
-         [f"{F}:4: warning: [eventlistener:l]: {NOT_RUN}"]),
+        ("[eventlistener:l]\ncommand=sh\nevents=tick_5\nbuffer_size=3\nstdout_logfile=NONE\n"
+         f"result_handler={DEFAULT_HANDLER}\nredirect_stderr=no\n", []),
+        ("[eventlistener:l]\ncommand=sh\nevents=TICK\nresult_handler=my:own\n"
+         "stdout_logfile=/l\nevent=TICK_5\n",
+         [f"{F}:7: warning: [eventlistener:l] result_handler: {NO_HANDLER}",
+          f"{F}:8: note: [eventlistener:l] stdout_logfile: {NOT_OF_LISTENERS}",
+          f"{F}:9: warning: [eventlistener:l] event: unknown option: supervisord ignores it, too; "
+          "did you mean events?"]),
         ("[programs:b]\ncommand=x\n",
          [f"{F}:4: warning: [programs:b]: unknown section: supervisord ignores it, too; did you "
           "mean program:b?"]),
