@@ -10,6 +10,7 @@ from initpy.config.paths import dirname, join
 from initpy.config.problems import escaped, nearest, shown
 from initpy.config.reading import wrong_in_name
 from initpy.config.settings import MAX_PROCESSES, ONESHOT, SIGNALS
+from initpy.controlplan import ControlPlan
 from initpy.core.ordering import CycleError, tiers
 from initpy.core.values import Value, replace
 from initpy.logplan import PREFIX, RAW
@@ -82,6 +83,7 @@ class Compiler:
             exit_code_from=self._exit_code_from(keys),
             log_format=log_format,
             prefix_width=_prefix_width(processes, log_format),
+            control=ControlPlan(),
         )
 
     def _log_format(self) -> str:
