@@ -21,3 +21,17 @@ class ListenerPlan(Value):
     """So many events wait at the most."""
     in_bytes: bool = False
     """`len` in the header counts bytes, not characters."""
+
+
+class EventsBirth(Value):
+    """What a control helper is started with, where there are listeners."""
+
+    plans: tuple[ListenerPlan, ...]
+    door_fd: int
+    """A packet comes from here for each new instance of a listener: a frame of (key, pid), and with
+    it the fds of our ends of its stdin and its stdout."""
+    memory_fd: int
+    """A memory file that outlives the helper: see control.events.ledger."""
+    groups: tuple[str, ...] = ()
+    """At the very start of initpy: the groups that there will be, of which nobody has been told;
+    later: none."""

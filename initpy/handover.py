@@ -21,11 +21,15 @@ import posix
 
 from initpy import (
     __version__,
+    controlplan,
+    eventpipes,
+    eventplan,
     helpers,
     logging_out,
     logplan,
     pid1,
     plan,
+    serving,
     sweeping,
     wire,
 )
@@ -48,7 +52,10 @@ MAX_STATE_BYTES = 64 * 1024 * 1024
 """More is a fault; 1,000 programs make about 1 MB."""
 
 _MODULES = (
+    controlplan,
     door,
+    eventpipes,
+    eventplan,
     helpers,
     logging_out,
     logplan,
@@ -56,6 +63,7 @@ _MODULES = (
     pid1,
     plan,
     reaper,
+    serving,
     signals,
     states,
     supervisor,

@@ -10,6 +10,7 @@ from initpy.core.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from initpy.controlplan import ControlPlan
     from initpy.eventplan import ListenerPlan
     from initpy.logplan import ChannelPlan
 
@@ -146,3 +147,5 @@ class Plan(Value):
     """How wide the names before the lines of programs are."""
     listeners: tuple[ListenerPlan, ...] = ()
     """What is to be told to the processes that are listeners."""
+    control: ControlPlan | None = None
+    """Where clients connect; None: nowhere."""

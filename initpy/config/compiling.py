@@ -10,6 +10,7 @@ from initpy.config.paths import dirname, join
 from initpy.config.problems import escaped, nearest, shown
 from initpy.config.reading import wrong_in_name
 from initpy.config.settings import MAX_PROCESSES, ONESHOT, SIGNALS
+from initpy.controlplan import ControlPlan
 from initpy.core.ordering import CycleError, tiers, with_first
 from initpy.core.values import Value, replace
 from initpy.eventplan import ListenerPlan
@@ -88,6 +89,7 @@ class Compiler:
             log_format=log_format,
             prefix_width=_prefix_width(processes, log_format),
             listeners=self._listeners(keys),
+            control=ControlPlan(),
         )
 
     def _listeners(self, keys: Mapping[str, tuple[str, ...]]) -> tuple[ListenerPlan, ...]:

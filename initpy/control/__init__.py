@@ -1,1 +1,1 @@
-"""Floor 3: what the clients of supervisord's API are answered. So far the half of it that reads."""
+"""Floor 3: the control helper: it answers the clients of supervisord's API, and our own."""

@@ -1,0 +1,74 @@
+"""The whole work of the control helper, from its birth to its end."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+
+from initpy.control.answering import Answers
+from initpy.control.link import Link
+from initpy.control.methods import Methods, reading_methods
+from initpy.control.mirror import Mirror
+from initpy.control.server import Server
+from initpy.controlplan import TOLD_TO_LEAVE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from initpy.control.events.service import EventService
+    from initpy.controlplan import Birth
+
+STDERR = 2
+
+
+def run(birth: Birth, orders_fd: int) -> int:
+    """Serve the sockets until nobody wants anything any more. Returns the exit code."""
+    gc.enable()
+    mirror = Mirror(birth.supervisor, os.getppid())
+    events = _events(birth)
+
+    def take(news: tuple[Any, ...]) -> None:
+        if news == ("leave",):
+            server.leave()
+        else:
+            mirror.take(news)
+            if events is not None:
+                events.hear(news, mirror.processes)
+
+    def is_needed() -> bool:
+        return events is not None and events.is_needed()
+
+    link = Link(birth.news_fd, orders_fd, take)
+    methods = Methods(reading_methods(mirror.snapshot, birth.plan.identifier))
+    answers = Answers(methods, _say)
+    server = Server(birth.listeners, answers.answer, birth.plan.idle_s, is_needed)
+
+    def listen() -> None:
+        link.listen()
+        os._exit(TOLD_TO_LEAVE)
+
+    threading.Thread(target=listen, daemon=True).start()
+    if events is not None:
+        events.start()
+    return server.serve()
+
+
+def _events(birth: Birth) -> EventService | None:
+    if birth.events is None:
+        return None
+    from initpy.control.events.service import EventService  # noqa: PLC0415 - where there are any
+
+    identifier = birth.plan.identifier
+
+    def say(level: str, text: str) -> None:
+        _say(text, level)
+
+    return EventService(birth.events, birth.supervisor, identifier, say)
+
+
+def _say(text: str, level: str = "WARN") -> None:
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+    os.write(STDERR, f"{stamp},000 {level} {text}\n".encode(errors="replace"))
