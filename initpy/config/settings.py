@@ -448,8 +448,10 @@ _NOT_OF_LISTENERS = {
 _IN_LISTENERS = {
     "priority": -1,
     "critical": False,
+    "drain": 0.25,
 }
-"""Defaults that are others than a program's."""
+"""Defaults that are others than a program's. It is the last to be stopped, and has a moment to hear
+of what stopped just before."""
 
 EVENTLISTENER = Section(
     "eventlistener.NAME",

@@ -28,7 +28,7 @@ def test_it_is_a_process_before_all_others_and_not_critical() -> None:
 def test_it_is_otherwise_what_a_program_is() -> None:
     mem, _ = plan_of(WEB + MEM).processes
     (program,) = plan_of(MEM.replace("eventlistener", "program").replace("events", "#")).processes
-    own = {"is_listener": True, "critical": False, "group_priority": -1}
+    own = {"is_listener": True, "critical": False, "group_priority": -1, "drain_s": 0.25}
     assert mem == replace(program, **own)
 
 

@@ -90,6 +90,7 @@ class EventService:
         for key, process in supervisor.processes.items():
             self._keys_of.setdefault(process.spec.group, set()).add(key)
             self._pids[key] = self._live[key] = process.pid
+        self._is_stopping = supervisor.phase >= Phase.STOPPING
         self._news: deque[Callable[[], None]] = deque()
         self._is_needed = bool(birth.plans)
         self._wake_fd, self._waker_fd = os.pipe()
@@ -140,7 +141,7 @@ class EventService:
             case ("gone", str(key)):
                 self._tell(lambda: self._take_gone(key))
             case ("phase", Phase.STOPPING):
-                self.post(payloads.SUPERVISOR_STOPPING)
+                self._tell(self._take_stopping)
             case ("listeners", tuple(plans)):
                 self._is_needed = bool(plans)
                 self._tell(lambda: self._hub.set_plan(plans, time.monotonic()))
@@ -314,9 +315,15 @@ class EventService:
         self._set_running(key, process)
 
     def _set_running(self, key: str, process: Process) -> None:
+        """Only who is RUNNING gets events; at the end, who is told to stop gets what is left."""
         pool = self._hub.pool_of(key)
         if pool is not None:
-            pool.set_running(key, process.state == State.RUNNING)
+            is_last = self._is_stopping and process.state == State.STOPPING
+            pool.set_running(key, process.state == State.RUNNING or is_last)
+
+    def _take_stopping(self) -> None:
+        self._is_stopping = True
+        self._hub.put(payloads.SUPERVISOR_STOPPING)
 
     def _take_gone(self, key: str) -> None:
         self._pids.pop(key, None)
