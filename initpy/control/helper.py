@@ -9,6 +9,7 @@ import threading
 import time
 
 from initpy.control.answering import Answers
+from initpy.control.configs import Configs
 from initpy.control.link import Link
 from initpy.control.methods import Methods, reading_methods
 from initpy.control.mirror import Mirror
@@ -43,7 +44,13 @@ def run(birth: Birth, orders_fd: int) -> int:
 
     link = Link(birth.news_fd, orders_fd, take)
     orders = Orders(mirror, link)
-    methods = Methods((*reading_methods(mirror.snapshot, birth.plan.identifier), *orders.methods()))
+    methods = Methods(
+        (
+            *reading_methods(mirror.snapshot, birth.plan.identifier),
+            *orders.methods(),
+            *Configs(mirror, orders).methods(),
+        )
+    )
     answers = Answers(methods, _say)
     server = Server(birth.listeners, answers.answer, birth.plan.idle_s, lambda: False)
 
