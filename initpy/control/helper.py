@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
 import time
 
 from initpy.control.answering import Answers
+from initpy.control.configs import Configs
 from initpy.control.link import Link
 from initpy.control.methods import Methods, reading_methods
 from initpy.control.mirror import Mirror
+from initpy.control.orders import Orders
 from initpy.control.server import Server
 from initpy.controlplan import TOLD_TO_LEAVE
 
@@ -23,10 +26,15 @@ if TYPE_CHECKING:
 
 STDERR = 2
 
+LAST_S = 0.3
+"""When PID 1 has hung up: what is left for answers that are on their way."""
+
 
 def run(birth: Birth, orders_fd: int) -> int:
     """Serve the sockets until nobody wants anything any more. Returns the exit code."""
     gc.enable()
+    # At the end, everybody gets TERM; who waits for an answer gets that first.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     mirror = Mirror(birth.supervisor, os.getppid())
     events = _events(birth)
 
@@ -42,12 +50,21 @@ def run(birth: Birth, orders_fd: int) -> int:
         return events is not None and events.is_needed()
 
     link = Link(birth.news_fd, orders_fd, take)
-    methods = Methods(reading_methods(mirror.snapshot, birth.plan.identifier))
+    orders = Orders(mirror, link)
+    methods = Methods(
+        (
+            *reading_methods(mirror.snapshot, birth.plan.identifier),
+            *orders.methods(),
+            *Configs(mirror, orders).methods(),
+        )
+    )
     answers = Answers(methods, _say)
     server = Server(birth.listeners, answers.answer, birth.plan.idle_s, is_needed)
 
     def listen() -> None:
         link.listen()
+        server.leave()
+        time.sleep(LAST_S)
         os._exit(TOLD_TO_LEAVE)
 
     threading.Thread(target=listen, daemon=True).start()
