@@ -1,9 +1,10 @@
 """Floor 2: the pipes between event listeners and the control helper.
 
 Each instance of a listener gets pipes of its own for its stdin and its stdout, so that nothing of
-an earlier one is in them. PID 1 makes them, hands its ends to the helper, and forgets them; while
-there is no helper, it keeps them for the next. It never reads or writes them. When a helper is
-gone, so are the ends that it had: these listeners have to be started anew.
+an earlier one is in them. PID 1 makes them, hands its ends to the helper, and keeps them as well,
+so that an instance sees no end of file while it lives; it never reads or writes them. What a
+listener and a helper had said to each other goes with the helper: such listeners have to be started
+anew.
 
 Where there are no listeners, nothing of this is loaded.
 """
@@ -41,7 +42,8 @@ class EventPipes:
         self._given: dict[str, int] = {}
         """By key: the pids of those whose ends the helper has."""
         self._lost: dict[str, int] = {}
-        """By key: the pids of those whose ends nobody has, by a fault."""
+        """By key: the pids of those whose ends a helper had that is gone; or that have none, by a
+        fault."""
         self._made: tuple[int, ...] = ()
         """Of one that is being spawned: the ends that are its own, and ours."""
         self._door_fd = CLOSED
@@ -102,16 +104,15 @@ class EventPipes:
         """
         if self._door_fd == CLOSED:
             return
-        for key, (pid, own_stdin, own_stdout) in [*self._own.items()]:
-            hand_over(self._door_fd, frame((key, pid)), (own_stdin, own_stdout))
-            self._given[key] = pid
-            self.ended(key, is_given=True)
+        for key, (pid, own_stdin, own_stdout) in self._own.items():
+            if key not in self._given and key not in self._lost:
+                hand_over(self._door_fd, frame((key, pid)), (own_stdin, own_stdout))
+                self._given[key] = pid
 
-    def ended(self, key: str, *, is_given: bool = False) -> None:
-        """The instance is gone; or (`is_given`) our ends are the helper's."""
-        if not is_given:
-            self._given.pop(key, None)
-            self._lost.pop(key, None)
+    def ended(self, key: str) -> None:
+        """The instance is gone."""
+        self._given.pop(key, None)
+        self._lost.pop(key, None)
         if key in self._own:
             _, *ends = self._own.pop(key)
             for fd in ends:
@@ -142,17 +143,15 @@ class EventPipes:
 
     def close_door(self) -> None:
         """There is no helper any more, or will soon be none."""
+        self._lost.update(self._given)
+        self._given.clear()
         fd, self._door_fd = self._door_fd, CLOSED
         if fd != CLOSED:
             posix.close(fd)
 
-    def take_orphaned(self) -> tuple[str, ...]:
-        """The listeners whose ends have gone with a helper; each is told once."""
-        keys = tuple({**self._lost, **({} if self.has_door() else self._given)})
-        self._lost.clear()
-        if not self.has_door():
-            self._given.clear()
-        return keys
+    def orphaned(self) -> tuple[str, ...]:
+        """The listeners that have to be started anew."""
+        return tuple(self._lost)
 
     # ------------------------------------------------------------ from image to image
 
@@ -163,14 +162,11 @@ class EventPipes:
 
     def heal(self, live: dict[int, str]) -> None:
         """After a fault, half-way through something, or a hand-over: `live` are the programs, pid
-        to key. Listeners whose pipes have been lost are told by `take_orphaned`."""
+        to key. Listeners that have lost their pipes are `orphaned`."""
         for key, (pid, *_) in [*self._own.items()]:
             if live.get(pid) != key:
                 self.ended(key)
-        for key, pid in [*self._given.items()]:
-            if live.get(pid) != key:
-                del self._given[key]
         keys = {key for plan in self.plans for key in plan.keys}
         for pid, key in live.items():
-            if key in keys and key not in self._own and key not in self._given:
+            if key in keys and key not in self._own:
                 self._lost[key] = pid

@@ -726,10 +726,10 @@ class Pid1:
         return self.events
 
     def restart_orphaned_listeners(self) -> None:
-        """Event listeners whose pipes have gone with a control helper are started anew."""
+        """Event listeners that spoke with a control helper that is gone are started anew."""
         if self.events is None or self.state.phase != Phase.UP:
             return
-        for key in self.events.take_orphaned():
+        for key in self.events.orphaned():
             self.facts += [Stop(key), Start(key)]
 
     def _start_config_helper(self, effect: ReadPlan) -> None:

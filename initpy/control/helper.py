@@ -10,6 +10,7 @@ import time
 
 from initpy.control.answering import Answers
 from initpy.control.configs import Configs
+from initpy.control.events.remote import remote_methods
 from initpy.control.link import Link
 from initpy.control.methods import Methods, reading_methods
 from initpy.control.mirror import Mirror
@@ -21,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from initpy.control.events.payloads import Event
     from initpy.control.events.service import EventService
     from initpy.controlplan import Birth
 
@@ -49,6 +51,10 @@ def run(birth: Birth, orders_fd: int) -> int:
     def is_needed() -> bool:
         return events is not None and events.is_needed()
 
+    def post(event: Event) -> None:
+        if events is not None:
+            events.post(event)
+
     link = Link(birth.news_fd, orders_fd, take)
     orders = Orders(mirror, link)
     methods = Methods(
@@ -56,6 +62,7 @@ def run(birth: Birth, orders_fd: int) -> int:
             *reading_methods(mirror.snapshot, birth.plan.identifier),
             *orders.methods(),
             *Configs(mirror, orders).methods(),
+            *remote_methods(post),
         )
     )
     answers = Answers(methods, _say)

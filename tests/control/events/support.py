@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import socket
 import sys
+import xmlrpc.client
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tests.support import toml_list, wait_for
+from tests.support import children, fds_of, toml_list, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.support import Init
 
 LISTENER = Path(__file__).resolve().parent / "listener.py"
 
@@ -93,3 +98,33 @@ def state(process: str, name: str) -> Callable[[Seen], bool]:
 def without_pids(payload: str) -> str:
     """A payload that compares: pids are of no interest, but for there being one."""
     return re.sub(r"\bpid:[1-9]\d*", "pid:N", payload)
+
+
+def helper_of(init: Init) -> int:
+    """The pid of its control helper, as soon as there is one."""
+    mine = Path(f"/proc/{init.pid}/cmdline").read_bytes()
+
+    def find() -> int:
+        for pid in children(init.pid):
+            with suppress(OSError):
+                is_fork = Path(f"/proc/{pid}/cmdline").read_bytes() == mine
+                if is_fork and any(it.startswith("socket:") for it in fds_of(pid)):
+                    return pid
+        return 0
+
+    return wait_for(find, about="a control helper")
+
+
+def call(init: Init, method: str, *parameters: Any) -> Any:
+    """The result of a method of initpy's API."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(20)
+        sock.connect(str(init.socket))
+        body = xmlrpc.client.dumps(parameters, method).encode()
+        head = (
+            f"POST /RPC2 HTTP/1.0\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        sock.sendall(head.encode() + body)
+        answer = b"".join(iter(lambda: sock.recv(65536), b""))
+    ((result,), _) = xmlrpc.client.loads(answer.partition(b"\r\n\r\n")[2])
+    return result

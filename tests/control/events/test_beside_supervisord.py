@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.control.events.support import Seen, line, seen, state, wait_until_seen, without_pids
-from tests.support import REPO, Init, skip_or_fail, wait_for
+from tests.support import REPO, Init, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
