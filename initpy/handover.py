@@ -24,6 +24,7 @@ from initpy import (
     controlplan,
     eventpipes,
     eventplan,
+    feeding,
     helpers,
     logging_out,
     logplan,
@@ -33,7 +34,7 @@ from initpy import (
     sweeping,
     wire,
 )
-from initpy.core import door, messages, states, supervisor
+from initpy.core import door, messages, orders, states, supervisor
 from initpy.core.values import Value
 from initpy.linux import reaper, signals
 from initpy.linux.image import FORMAT, MAGIC
@@ -56,10 +57,12 @@ _MODULES = (
     door,
     eventpipes,
     eventplan,
+    feeding,
     helpers,
     logging_out,
     logplan,
     messages,
+    orders,
     pid1,
     plan,
     reaper,

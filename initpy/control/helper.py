@@ -22,9 +22,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+<<<<<<< HEAD
     from initpy.control.events.payloads import Event
     from initpy.control.events.service import EventService
-    from initpy.controlplan import Birth
+=======
+    from initpy.feeding import Birth
+>>>>>>> control6
 
 STDERR = 2
 

@@ -151,7 +151,7 @@ def run_with_helper(body: str) -> subprocess.Popen[str]:
         "from initpy.linux import signals; mask = signals.block_all()\n"
         "import os; from initpy.early import Early; from initpy.pid1 import Pid1\n"
         f"def read_config(fd):\n    {body}\n    return 0\n"
-        "os._exit(Pid1(Early(read_config, mask), None).run())\n"
+        "os._exit(Pid1(Early(read_config, mask), None, None).run())\n"
     )
     command = [sys.executable, "-I", "-S", "-c", script]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
