@@ -22,12 +22,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-<<<<<<< HEAD
     from initpy.control.events.payloads import Event
     from initpy.control.events.service import EventService
-=======
     from initpy.feeding import Birth
->>>>>>> control6
 
 STDERR = 2
 

@@ -109,7 +109,9 @@ def _add_group(turn: Turn, order: AddGroup, name: str) -> None:
     there = {spec.key: spec for spec in (*turn.supervisor.plan.processes, *added)}
     place = {spec.key: number for number, spec in enumerate(known.processes)}
     specs = sorted(there.values(), key=lambda spec: place.get(spec.key, -1))
-    plan = replace(turn.supervisor.plan, processes=tuple(specs))
+    plan = turn.supervisor.plan
+    listeners = [it for it in known.listeners if it.name == name]
+    plan = replace(plan, processes=tuple(specs), listeners=(*plan.listeners, *listeners))
     turn.change(plan=plan, spare=known, held=False)
     turn.effects.append(UsePlan())
     for spec in added:
@@ -131,7 +133,9 @@ def _remove_group(turn: Turn, order: RemoveGroup, name: str) -> None:
         return
     known = turn.supervisor.spare or turn.supervisor.plan
     specs = [spec for spec in turn.supervisor.plan.processes if spec.group != name]
-    plan = replace(turn.supervisor.plan, processes=tuple(specs))
+    plan = turn.supervisor.plan
+    listeners = [it for it in plan.listeners if it.name != name]
+    plan = replace(plan, processes=tuple(specs), listeners=tuple(listeners))
     turn.change(plan=plan, spare=known, held=True)
     turn.effects.append(UsePlan())
     for process in processes:

@@ -418,58 +418,6 @@ class Turn:
         self.start_those_ready()
         self.end_when_done("")
 
-<<<<<<< HEAD
-    # ------------------------------------------------------------ groups, one by one
-
-    def group(self, name: str) -> list[Process]:
-        return [it for it in self.supervisor.processes.values() if it.spec.group == name]
-
-    def add_group(self, order: AddGroup, name: str) -> None:
-        known = self.supervisor.spare or self.supervisor.plan
-        added = [spec for spec in known.processes if spec.group == name]
-        if self.group(name):
-            self.effects.append(Refuse(order, "ALREADY_ADDED"))
-            return
-        if not added:
-            self.effects.append(Refuse(order, "BAD_NAME"))
-            return
-        there = {spec.key: spec for spec in (*self.supervisor.plan.processes, *added)}
-        place = {spec.key: number for number, spec in enumerate(known.processes)}
-        specs = sorted(there.values(), key=lambda spec: place.get(spec.key, -1))
-        listeners = [it for it in self.supervisor.plan.listeners if it.name != name]
-        listeners += [it for it in known.listeners if it.name == name]
-        plan = self.supervisor.plan
-        plan = replace(plan, processes=tuple(specs), listeners=tuple(listeners))
-        self.change(plan=plan, spare=known, held=False)
-        self.effects.append(UsePlan())
-        for spec in added:
-            self.put(Process(spec, epoch=self.supervisor.past_epoch))
-        for spec in added:
-            self.start_after_reload(spec.key)
-        self.start_those_ready()
-
-    def remove_group(self, order: RemoveGroup, name: str) -> None:
-        processes = self.group(name)
-        if not processes:
-            self.effects.append(Refuse(order, "BAD_NAME"))
-            return
-        if not all(is_down(process) for process in processes):
-            self.effects.append(Refuse(order, "STILL_RUNNING"))
-            return
-        known = self.supervisor.spare or self.supervisor.plan
-        specs = [spec for spec in self.supervisor.plan.processes if spec.group != name]
-        listeners = [it for it in self.supervisor.plan.listeners if it.name != name]
-        plan = self.supervisor.plan
-        plan = replace(plan, processes=tuple(specs), listeners=tuple(listeners))
-        self.change(plan=plan, spare=known, held=True)
-        self.effects.append(UsePlan())
-        for process in processes:
-            self.no_longer_waits(process.spec.key)
-            self.stop_for_reload(process.spec.key)
-        self.start_those_ready()
-
-=======
->>>>>>> control6
     def stop_for_reload(self, key: str) -> None:
         if key in self.supervisor.reloaded:
             return  # an earlier reload has stopped it, and it is not down yet
