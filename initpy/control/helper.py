@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 
+from initpy.control.access import Access
 from initpy.control.answering import Answers
 from initpy.control.configs import Configs
 from initpy.control.link import Link
@@ -54,7 +55,7 @@ def run(birth: Birth, orders_fd: int) -> int:
             *tails.methods(),
         )
     )
-    answers = Answers(methods, tails, _say)
+    answers = Answers(Access(birth.plan), methods, tails, _say)
     server = Server(birth.listeners, answers.answer, birth.plan.idle_s, lambda: False)
 
     def listen() -> None:
