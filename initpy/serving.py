@@ -16,6 +16,7 @@ import time
 
 from initpy.controlplan import LEFT, TOLD_TO_LEAVE
 from initpy.core.messages import WARN, Request
+from initpy.core.values import fields_of
 from initpy.core.words import ended
 from initpy.linux import syscalls
 from initpy.linux.errnos import errno_name
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from initpy.eventpipes import EventPipes
     from initpy.eventplan import EventsBirth
     from initpy.feeding import Birth, Feed
+    from initpy.logplan import Captured
 
     RunControl = Callable[[Birth, int], int]
     ForkControl = Callable[[Callable[[int], int]], int]
@@ -45,6 +47,7 @@ LONG_LIFE_S = 10.0
 LEAVE_S = 10.0
 """One that was told to leave and is still there after so long is killed."""
 
+CLOSED = -1
 SIGKILL = 9
 
 
@@ -60,6 +63,7 @@ class Serving:
         "_is_dying",
         "_kill_at",
         "_listeners",
+        "_memory_fd",
         "_plan",
         "_start_at",
     )
@@ -73,10 +77,12 @@ class Serving:
         watch_room: Callable[[int, Callable[[], None]], None],
         unwatch: Callable[[int], None],
         state: Callable[[], Supervisor],
+        captured: Callable[[], tuple[int, tuple[Captured, ...]]],
     ) -> None:
         """`fork_control` forks a helper that runs what it is given, and returns its pid;
         `run_control` is run in it. `say` takes a level and a line; `watch` and `watch_room` call
-        when an fd can be read, or written to, until `unwatch`. `state` is the core's."""
+        when an fd can be read, or written to, until `unwatch`. `state` is the core's;
+        `captured` says where the output of programs is found."""
         self._fork_control = fork_control
         self._run_control = run_control
         self._say = say
@@ -86,6 +92,9 @@ class Serving:
         self._state = state
         self.events: EventPipes | None = None
         """None: there have never been event listeners."""
+        self._captured = captured
+        self._memory_fd = CLOSED
+        """Which memory file the helper has."""
         self._plan: ControlPlan | None = None
         self._listeners: tuple[Listener, ...] = ()
         self._watched = False
@@ -152,11 +161,6 @@ class Serving:
             self._feed.tell(("listeners", events.plans))
             self._see_to_feed(self._feed)
 
-    def _ask_to_leave(self) -> None:
-        if self._kill_at is None and self._feed is not None:
-            self._kill_at = time.monotonic() + LEAVE_S
-            self._feed.tell(("leave",))
-
     def _wait_for_nobody(self) -> None:
         if self._watched:
             for listener in self._listeners:
@@ -190,14 +194,17 @@ class Serving:
         posix.set_blocking(own_fd, False)
         feed = Feed(own_fd, self._state())
         events = self._open_door()
-        birth = Birth(self._state(), self._plan, self._listeners, news_fd, events)
+        memory_fd, captured = self._captured()
+        birth = Birth(
+            self._state(), self._plan, self._listeners, news_fd, memory_fd, captured, events
+        )
         run_control = self._run_control
 
         def control(orders_fd: int) -> int:
-            kept = {0, 1, 2, orders_fd, news_fd, *[it.fd for it in birth.listeners]}
+            kept = {0, 1, 2, orders_fd, news_fd, memory_fd, *[it.fd for it in birth.listeners]}
             if events is not None:
                 kept |= {events.door_fd, events.memory_fd}
-            syscalls.close_all_but(kept)
+            syscalls.close_all_but(kept - {CLOSED})
             return run_control(birth, orders_fd)
 
         try:
@@ -213,6 +220,7 @@ class Serving:
             if events is not None:
                 posix.close(events.door_fd)
         self._feed = feed
+        self._memory_fd = memory_fd
         self._is_dying = False
         self._born_at = time.monotonic()
         if self.events is not None and events is not None:
@@ -241,6 +249,11 @@ class Serving:
         self._delay_s = min(max(self._delay_s * 2, FIRST_DELAY_S), LAST_DELAY_S)
         self._say(WARN, f"cannot start the control helper: {reason}; trying on")
         self._start_at = time.monotonic() + self._delay_s
+
+    def _ask_to_leave(self) -> None:
+        if self._kill_at is None and self._feed is not None:
+            self._kill_at = time.monotonic() + LEAVE_S
+            self._feed.tell(("leave",))
 
     def bury(self, pid: int, status: ExitStatus) -> None:
         """A helper is gone: it had nothing to do, or was told to leave, or has died."""
@@ -326,6 +339,17 @@ class Serving:
             self._feed.follow(self._state())
             self._feed.tell(("answer", answer.number, answer.fault))
             self._see_to_feed(self._feed)
+
+    def capture(self) -> None:
+        """The output of programs may be found elsewhere from now on."""
+        if self._feed is None:
+            return
+        memory_fd, captured = self._captured()
+        if memory_fd != self._memory_fd:  # the helper was born before there was any
+            self._ask_to_leave()
+            return
+        self._feed.tell(("captured", tuple([fields_of(it) for it in captured])))
+        self._see_to_feed(self._feed)
 
     def request(self, pid: int, value: object) -> Request | None:
         """What a helper has sent, for the core; None: it makes no sense, and it is killed."""

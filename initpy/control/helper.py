@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 
+from initpy.control.access import Access
 from initpy.control.answering import Answers
 from initpy.control.configs import Configs
 from initpy.control.events.remote import remote_methods
@@ -16,6 +17,7 @@ from initpy.control.methods import Methods, reading_methods
 from initpy.control.mirror import Mirror
 from initpy.control.orders import Orders
 from initpy.control.server import Server
+from initpy.control.tails import Tails
 from initpy.controlplan import TOLD_TO_LEAVE
 
 TYPE_CHECKING = False
@@ -37,7 +39,7 @@ def run(birth: Birth, orders_fd: int) -> int:
     gc.enable()
     # At the end, everybody gets TERM; who waits for an answer gets that first.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    mirror = Mirror(birth.supervisor, os.getppid())
+    mirror = Mirror(birth, os.getppid())
     events = _events(birth)
 
     def take(news: tuple[Any, ...]) -> None:
@@ -57,15 +59,17 @@ def run(birth: Birth, orders_fd: int) -> int:
 
     link = Link(birth.news_fd, orders_fd, take)
     orders = Orders(mirror, link)
+    tails = Tails(mirror, orders)
     methods = Methods(
         (
             *reading_methods(mirror.snapshot, birth.plan.identifier),
             *orders.methods(),
             *Configs(mirror, orders).methods(),
+            *tails.methods(),
             *remote_methods(post),
         )
     )
-    answers = Answers(methods, _say)
+    answers = Answers(Access(birth.plan), methods, tails, _say)
     server = Server(birth.listeners, answers.answer, birth.plan.idle_s, is_needed)
 
     def listen() -> None:

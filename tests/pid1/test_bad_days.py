@@ -169,8 +169,8 @@ HANGS = "import time; time.sleep(60)"
         ("os.write(fd, bytes(4096))", 1, "the config helper sends nonsense"),
         ("os.write(fd, b'\\xff' * 4096)", 1, "the config helper sends nonsense"),
         (
-            "from initpy import plan, wire; s = plan.ProcessSpec('a', 'a', 'a', 'a', (), (),"
-            " after=('nobody',)); os.write(fd, wire.frame(plan.Plan((s,))))",
+            "from initpy import plan, wire; s = plan.ProcessSpec('a', 'a', 'a', 'a', (), ());"
+            " os.write(fd, wire.frame(plan.Plan((s,), exit_code_from=5)))",
             1,
             "the plan that the config helper sent makes no sense",
         ),
