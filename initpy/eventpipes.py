@@ -32,10 +32,11 @@ class EventPipes:
 
     KEPT = ("_door_fd", "_given", "_lost", "_memory_fd", "_own", "plans", "told_groups")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_boot: bool) -> None:
+        """`is_boot`: there is no plan yet."""
         self.plans: tuple[ListenerPlan, ...] = ()
         """What there is to be told, and to whom."""
-        self.told_groups: tuple[str, ...] | None = None
+        self.told_groups: tuple[str, ...] | None = None if is_boot else ()
         """Of which groups the first helper is to tell; None: nothing has been planned so far."""
         self._own: dict[str, tuple[int, int, int]] = {}
         """By key: the pid of the instance, and our ends of its stdin and its stdout."""

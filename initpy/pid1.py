@@ -725,7 +725,7 @@ class Pid1:
         from initpy.eventpipes import EventPipes  # noqa: PLC0415
 
         if self.events is None:
-            self.events = EventPipes()
+            self.events = EventPipes(is_boot=self.state.phase == Phase.BOOT)
         return self.events
 
     def restart_orphaned_listeners(self) -> None:

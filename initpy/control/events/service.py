@@ -29,13 +29,13 @@ from initpy.wire import Frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from initpy.control.events.payloads import Event
     from initpy.core.door import Process
     from initpy.core.supervisor import Supervisor
-    from initpy.eventplan import EventsBirth
+    from initpy.eventplan import EventsBirth, ListenerPlan
 
 NO_MOVE = -1
 """As in `serving`: a process has not changed its state."""
@@ -81,6 +81,8 @@ class EventService:
         self._ticks = Ticks(time.time())
         self._connections: dict[str, Connection] = {}
         self._by_fd: dict[int, Connection] = {}
+        self._strangers: dict[str, Connection] = {}
+        """Instances of listeners that are in no plan so far."""
         self._pids: dict[str, int] = {}
         """By key: the pid of the instance that there is, or that has just ended."""
         self._live: dict[str, int] = {}
@@ -144,7 +146,7 @@ class EventService:
                 self._tell(self._take_stopping)
             case ("listeners", tuple(plans)):
                 self._is_needed = bool(plans)
-                self._tell(lambda: self._hub.set_plan(plans, time.monotonic()))
+                self._tell(lambda: self._take_plans(plans))
 
     def _tell(self, news: Callable[[], None]) -> None:
         self._news.append(news)
@@ -224,15 +226,26 @@ class EventService:
         if key in self._connections:
             self._finish(self._connections[key])
         pool = self._hub.pool_of(key)
-        if pool is None:  # a reload has taken it away meanwhile
-            os.close(connection.stdin_fd)
-            os.close(connection.stdout_fd)
+        if pool is None:  # a reload brings it, or has taken it away
+            self._forget_stranger(key)
+            self._strangers[key] = connection
             return
         self._connections[key] = connection
         self._by_fd[connection.stdin_fd] = self._by_fd[connection.stdout_fd] = connection
         self._epoll.register(connection.stdout_fd, select.EPOLLIN)
         self._epoll.register(connection.stdin_fd, 0)
         pool.connect(key, time.monotonic())
+
+    def _forget_stranger(self, key: str) -> None:
+        stranger = self._strangers.pop(key, None)
+        if stranger is not None:
+            os.close(stranger.stdin_fd)
+            os.close(stranger.stdout_fd)
+
+    def _take_plans(self, plans: Sequence[ListenerPlan]) -> None:
+        self._hub.set_plan(plans, time.monotonic())
+        for key in [key for key in self._strangers if self._hub.pool_of(key) is not None]:
+            self._connect(self._strangers.pop(key))
 
     def _see_to(self, connection: Connection, fd: int) -> None:
         if fd == connection.stdin_fd:
@@ -328,6 +341,7 @@ class EventService:
     def _take_gone(self, key: str) -> None:
         self._pids.pop(key, None)
         self._live.pop(key, None)
+        self._forget_stranger(key)
         for group in [name for name, keys in self._keys_of.items() if key in keys]:
             self._keys_of[group].remove(key)
             if not self._keys_of[group]:
