@@ -818,6 +818,10 @@ class Pid1:
             self.serving.close()
         self.exit_code = self.ending_code
 
+    def _url(self) -> bytes:
+        """Where programs find the control plane; empty: nowhere."""
+        return self.serving.url() if self.serving is not None else b""
+
     def _output_fds(self, spec: ProcessSpec) -> tuple[int, int]:
         """What an instance's stdout and stderr are to be.
 
@@ -852,7 +856,7 @@ class Pid1:
                 stdin_fd, stdout_fd = self.events.fds_for(spec)
                 fds = (stdout_fd, fds[1])
             given = (self.environment, stdin_fd, self.signals.inherited)
-            pid, fd = spawn(spec, *given, mark, record, fds)
+            pid, fd = spawn(spec, *given, mark, record, fds, self._url())
         except SpawnError as exc:
             if self.events is not None:
                 self.events.not_started()
@@ -907,7 +911,7 @@ class Pid1:
         try:
             fds = self._output_fds(spec)
             given = (self.environment, self._stdin_fd, self.signals.inherited)
-            spawn_stop_command(spec, *given, mark, main_pid, record, fds)
+            spawn_stop_command(spec, *given, mark, main_pid, record, fds, self._url())
         except SpawnError as exc:
             self.facts.append(StopCommandFailed(key, main_pid, str(exc)))
 

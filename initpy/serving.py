@@ -177,6 +177,15 @@ class Serving:
             for listener in listeners:
                 close(listener)
 
+    def url(self) -> bytes:
+        """Where clients find it, in supervisord's words; empty: nowhere."""
+        for listener in sorted(self._listeners, key=lambda it: not it.path):
+            if listener.path:
+                return b"unix://" + listener.path
+            host = listener.host or b"localhost"
+            return b"http://%b:%d" % (b"[%b]" % host if b":" in host else host, listener.port)
+        return b""
+
     # ------------------------------------------------------------ the helper
 
     def _start(self) -> None:
