@@ -10,6 +10,7 @@ from initpy.core.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from initpy.controlplan import ControlPlan
     from initpy.logplan import ChannelPlan
 
 # When an exited process is started again (supervisord's `autorestart`).
@@ -141,3 +142,5 @@ class Plan(Value):
     """PID 1's own lines: "text", "prefix" or "json"."""
     prefix_width: int = 0
     """How wide the names before the lines of programs are."""
+    control: ControlPlan | None = None
+    """Where clients are answered; None: nowhere."""

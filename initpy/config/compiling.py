@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from initpy.config.accounts import Credentials, credentials, own_credentials
+from initpy.config.controlling import control_plan
 from initpy.config.expansion import expanded
 from initpy.config.kinds import SignalTable
 from initpy.config.outputs import OWN_NAME, TEXT, outputs, stream_forms
@@ -82,6 +83,7 @@ class Compiler:
             exit_code_from=self._exit_code_from(keys),
             log_format=log_format,
             prefix_width=_prefix_width(processes, log_format),
+            control=control_plan(self._sections.control, self._environ),
         )
 
     def _log_format(self) -> str:
