@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
+    from initpy.controlplan import Birth
     from initpy.logplan import LogPlan
 else:
     import _signal
@@ -198,13 +199,19 @@ def _run(read_config: Callable[[int], int], mask: tuple[int, ...]) -> NoReturn:
 
         return run(plan, report_fd)
 
+    def run_control(birth: Birth, orders_fd: int) -> int:
+        complete_python()
+        from initpy.control.helper import run  # noqa: PLC0415 - in the helper only
+
+        return run(birth, orders_fd)
+
     early: Early | None = None
     try:
         early = Early(read_config, mask)
         sys.path_importer_cache.clear()  # 200 names of the standard library; room for what follows
         from initpy.pid1 import Pid1  # noqa: PLC0415 - while the helper reads
 
-        pid1 = Pid1(early, run_relay)
+        pid1 = Pid1(early, run_relay, run_control)
     except OSError as exc:  # no descriptors, no memory
         if early is not None and early.state is not None:  # of the image before, programs run
             early.give_up(f"cannot take over from itself: {exc.strerror}")

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from initpy.core.values import Value
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from initpy.core.supervisor import Supervisor
+
+LEFT, TOLD_TO_LEAVE = 4, 5
+"""Exit codes of the control helper: it had nothing to do; PID 1 has asked it to leave."""
+
 
 class ControlPlan(Value):
     """What PID 1 listens on, and what it hands to the helper that answers."""
@@ -27,3 +34,26 @@ class ControlPlan(Value):
     identifier: str = "supervisor"
     idle_s: float = 60.0
     """How long the helper stays when nobody calls any more."""
+
+
+class Listener(Value):
+    """A socket that is listened on."""
+
+    fd: int
+    path: bytes = b""
+    """Of a Unix socket; empty: it is one of the network."""
+    inode: int = 0
+    """By which the path is known as ours."""
+    host: bytes = b""
+    port: int = 0
+
+
+class Birth(Value):
+    """All that a control helper is started with."""
+
+    supervisor: Supervisor
+    """What the core knows."""
+    plan: ControlPlan
+    listeners: tuple[Listener, ...]
+    news_fd: int
+    """What becomes different comes from here: see `serving`."""

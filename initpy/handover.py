@@ -21,11 +21,13 @@ import posix
 
 from initpy import (
     __version__,
+    controlplan,
     helpers,
     logging_out,
     logplan,
     pid1,
     plan,
+    serving,
     sweeping,
     wire,
 )
@@ -48,6 +50,7 @@ MAX_STATE_BYTES = 64 * 1024 * 1024
 """More is a fault; 1,000 programs make about 1 MB."""
 
 _MODULES = (
+    controlplan,
     door,
     helpers,
     logging_out,
@@ -56,6 +59,7 @@ _MODULES = (
     pid1,
     plan,
     reaper,
+    serving,
     signals,
     states,
     supervisor,

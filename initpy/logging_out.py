@@ -271,7 +271,7 @@ class LoggingOut:
 
         def relay(report_fd: int) -> int:
             keep = {0, 1, 2, report_fd, commands_fd, plan.memory_fd, *[it.fd for it in channels]}
-            _close_all_but(keep)
+            syscalls.close_all_but(keep)  # a pipe's end that it had besides would keep it open
             return run_relay(plan, report_fd)
 
         try:
@@ -433,13 +433,3 @@ def _plan_of(spec: ProcessSpec, number: int) -> ChannelPlan | None:
     if number == 1:
         return spec.stdout
     return None if spec.redirect_stderr else spec.stderr
-
-
-def _close_all_but(keep: set[int]) -> None:
-    """A pipe's end that a relay had besides would keep the pipe open."""
-    lowest = 0
-    for fd in sorted(keep):
-        if lowest < fd:  # closerange(0, 0) would close all that there are
-            posix.closerange(lowest, fd)
-        lowest = fd + 1
-    posix.closerange(lowest, 2**20)

@@ -16,6 +16,7 @@ from initpy.core.messages import (
     CRITICAL,
     INFO,
     WARN,
+    Answer,
     CatchersFound,
     ChildrenGone,
     EndSurvivors,
@@ -46,6 +47,7 @@ from initpy.core.messages import (
     TimerFired,
     TreeRecorded,
     Upgrade,
+    UsePlan,
 )
 from initpy.core.states import State
 from initpy.core.supervisor import Supervisor, step
@@ -78,11 +80,12 @@ if TYPE_CHECKING:
     from initpy.linux.reaper import Dead
     from initpy.logging_out import LoggingOut, RunRelay
     from initpy.plan import ProcessSpec
+    from initpy.serving import RunControl, Serving
 
 FORKING = (Spawn, FindCatchers, ReadPlan, RecordTree, RunStopCommand, Upgrade)
 """Effects that take milliseconds each; all others are a few syscalls at the most."""
 
-UNSEEN = (Log, Notice, SetTimer)
+UNSEEN = (Answer, Log, Notice, SetTimer)
 """Effects of which no program sees anything; log lines before any other are written first."""
 
 MAX_SETTLE_S = 0.01
@@ -128,6 +131,10 @@ class RelayOutput(Value):
     """The task of a helper: bring the output of programs to where it belongs."""
 
 
+class ServeControl(Value):
+    """The task of a helper: answer the clients of the control plane."""
+
+
 class StopCommand:
     """A stop command that runs: whose it is, which instance it is to stop, and the pipe from which
     comes why it could not be executed."""
@@ -163,9 +170,10 @@ class Pid1:
         "taken",
     )
 
-    def __init__(self, early: Early, run_relay: RunRelay) -> None:
+    def __init__(self, early: Early, run_relay: RunRelay, run_control: RunControl) -> None:
         """Take over what has been begun: by `early`, or by the image before this one. `run_relay`
-        is the relay of the logs, run in a helper.
+        is the relay of the logs, `run_control` the server of the control plane, each run in a
+        helper.
 
         Raises:
             OSError: there are no descriptors.
@@ -174,6 +182,7 @@ class Pid1:
         self.image = early.image
         self._read_config = early.read_config
         self._run_relay = run_relay
+        self._run_control = run_control
         self.state = Supervisor()
         self.taken: list[int] = []
         """Signals that nothing has been done about."""
@@ -224,6 +233,8 @@ class Pid1:
         )
         self.output: LoggingOut | None = None
         """None: all output is inherited."""
+        self.serving: Serving | None = None
+        """None: there is no control plane."""
         self.oom_file = b""
         self.oom_kills = OomKills(b"")
         self.faults: list[float] = []
@@ -291,6 +302,9 @@ class Pid1:
         if self.output is not None:
             self.at = "output"
             self.output.keep_time(now)
+        if self.serving is not None:
+            self.at = "serving"
+            self.serving.keep_time(now)
         self.at = None
         self.facts += [TimerFired(key, epoch) for key, epoch in self.timers.pop_due(now)]
         self._settle()
@@ -306,8 +320,8 @@ class Pid1:
         if self.facts or self.effects or self.at_once or self.taken or self.dead:
             return 0.0
         due_at = self.timers.next_due_at()
-        for part in (self.sweeping.next_look_at, self.output and self.output.next_due_at):
-            other = part() if part else None
+        for part in (self.sweeping, self.output, self.serving):
+            other = part.next_due_at() if part is not None else None
             if due_at is None or (other is not None and other < due_at):
                 due_at = other
         if due_at is None:
@@ -325,6 +339,9 @@ class Pid1:
         while self.exit_code is None:
             if self.at_once:
                 self._do_first(self.at_once)
+            elif self.serving is not None and self.serving.is_behind():
+                self.at = "serving"
+                self.serving.follow()
             elif self.facts:
                 self._take_first()
             elif self.effects:
@@ -387,6 +404,10 @@ class Pid1:
         if self._callbacks.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
+    def _watch_room(self, fd: int, callback: Callable[[], None]) -> None:
+        self._epoll.register(fd, select.EPOLLOUT)
+        self._callbacks[fd] = callback
+
     def _watch_log(self) -> None:
         """Wake up when a full stderr has room again, and only then."""
         if self.log.backlog == self._watches_log:
@@ -396,8 +417,7 @@ class Pid1:
             if self._watches_log:
                 self._unwatch(fd)
             else:
-                self._epoll.register(fd, select.EPOLLOUT)
-                self._callbacks[fd] = self.log.flush
+                self._watch_room(fd, self.log.flush)
             self._watches_log = not self._watches_log
         except OSError:  # no memory for it: the next line tries again
             pass
@@ -552,9 +572,12 @@ class Pid1:
     def _take_value(self, helper: Helper, value: Any) -> None:
         """A helper has found something out."""
         match helper.task:
-            case ReadPlan():
+            case ReadPlan(spare=spare):
                 if isinstance(value, Plan) and not helper.answered:
-                    self._take_plan(value)
+                    if spare:
+                        self.facts.append(PlanReady(value, spare=True))
+                    else:
+                        self._take_plan(value)
             case FindCatchers(send=send):
                 if isinstance(value, tuple) and not helper.answered:
                     self.facts.append(CatchersFound(send, value))
@@ -565,6 +588,10 @@ class Pid1:
             case RelayOutput():
                 if self.output is not None:
                     self.output.take_report(value)
+            case ServeControl():
+                request = self.serving.request(helper.pid, value) if self.serving else None
+                if request is not None:
+                    self.facts.append(request)
             case Upgrade():
                 if not helper.answered:
                     self.upgrade_answer = value
@@ -572,9 +599,9 @@ class Pid1:
     def _take_end(self, helper: Helper, status: ExitStatus) -> None:
         """A helper has ended, perhaps without a word."""
         match helper.task:
-            case ReadPlan():
+            case ReadPlan(spare=spare):
                 if not helper.answered:
-                    self.facts.append(_why_no_plan(status))
+                    self.facts.append(_why_no_plan(status, spare=spare))
             case FindCatchers(send=send):
                 if not helper.answered:
                     self.facts.append(CatchersFound(send, ()))
@@ -585,6 +612,9 @@ class Pid1:
             case RelayOutput():
                 if self.output is not None:
                     self.output.bury(helper.pid, status)
+            case ServeControl():
+                if self.serving is not None:
+                    self.serving.bury(helper.pid, status)
             case EndRest():
                 self.sweeps += 1
                 again = self.rest_signal == SIGKILL and self.sweeps < MAX_SWEEPS
@@ -598,19 +628,39 @@ class Pid1:
         self.oom_kills.close()
         self.oom_file = plan.oom_file
         self.oom_kills = OomKills(self.oom_file)
-        if any(spec.stdout is not None or spec.stderr is not None for spec in plan.processes):
-            try:
+        try:
+            if _captures(plan):
                 self.begin_output()
-            except ImportError as exc:
-                reason = f"cannot capture output: the files of initpy are gone: {exc}"
-                self.facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
+            if plan.control is not None:
+                self.begin_serving()
+        except ImportError as exc:
+            reason = f"the files of initpy are gone: {exc}"
+            self.facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
+            return
+        if self.serving is not None:
+            why_not = self.serving.set_plan(plan.control, self.environment)
+            if why_not:
+                self.facts.append(PlanRefused(CONFIG_REFUSED, why_not))
                 return
+        self._set_output(plan)
+        self.log.set_form(plan.log_format, plan.prefix_width)
+        self.facts.append(PlanReady(plan))
+
+    def _use_plan(self) -> None:
+        """The core has taken groups into its plan, or out of it."""
+        plan = self.state.plan
+        try:
+            if _captures(plan):
+                self.begin_output()
+        except ImportError as exc:
+            self.log.line(WARN, f"cannot capture output: the files of initpy are gone: {exc}")
+        self._set_output(plan)
+
+    def _set_output(self, plan: Plan) -> None:
         if self.output is not None:
             count = len(plan.processes) * FILES_OF_EACH + OTHER_FILES
             self.signals.inherited = make_room_for_files(self.signals.inherited, count)
             self.output.set_plan(plan.processes, plan.prefix_width)
-        self.log.set_form(plan.log_format, plan.prefix_width)
-        self.facts.append(PlanReady(plan))
 
     def begin_output(self) -> LoggingOut:
         """Be ready to capture output: where nobody wants that, nothing of it is even loaded.
@@ -629,12 +679,28 @@ class Pid1:
             )
         return self.output
 
-    def _start_config_helper(self) -> None:
+    def begin_serving(self) -> Serving:
+        """As `begin_output`, for the control plane."""
+        from initpy.serving import Serving  # noqa: PLC0415
+
+        if self.serving is None:
+            self.serving = Serving(
+                lambda body: self.helpers.fork("control", body, ServeControl()),
+                self._run_control,
+                self.log.line,
+                self._watch,
+                self._watch_room,
+                self._unwatch,
+                lambda: self.state,
+            )
+        return self.serving
+
+    def _start_config_helper(self, effect: ReadPlan) -> None:
         try:
-            self._fork_helper("config", self._read_config, ReadPlan())
+            self._fork_helper("config", self._read_config, effect)
         except OSError as exc:
             reason = f"cannot fork the helper that reads the configuration: {exc.strerror}"
-            self.facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
+            self.facts.append(PlanRefused(CONFIG_HELPER_DIED, reason, effect.spare))
 
     def _find_catchers(self, effect: FindCatchers) -> None:
         def look(fd: int) -> int:
@@ -673,7 +739,9 @@ class Pid1:
             case SetTimer(key=key, due_at=due_at, epoch=epoch):
                 self.timers.set(key, due_at, epoch)
             case ReadPlan():
-                self._start_config_helper()
+                self._start_config_helper(effect)
+            case UsePlan():
+                self._use_plan()
             case Upgrade():
                 self._ask_new_program()
             case FindCatchers():
@@ -696,12 +764,18 @@ class Pid1:
                 else:
                     self.output.drain(self.state.end_at)
             case Notice():
-                pass  # nobody watches yet
+                if self.serving is not None:
+                    self.serving.note(effect)
+            case Answer():
+                if self.serving is not None:
+                    self.serving.answer(effect)
             case _:
                 raise TypeError(f"no such effect: {effect!r}")
 
     def _end(self) -> None:
         """All that was to be done is done."""
+        if self.serving is not None:
+            self.serving.close()
         self.exit_code = self.ending_code
 
     def _output_fds(self, spec: ProcessSpec) -> tuple[int, int]:
@@ -805,6 +879,8 @@ class Pid1:
         self.sweeps = 0
         if self.output is not None:
             self.output.stay_away()
+        if self.serving is not None:
+            self.serving.stay_away()
         if self._is_first:
             syscalls.kill_everyone(signum)
             syscalls.kill_everyone(SIGCONT)
@@ -842,11 +918,13 @@ class Pid1:
             self.log.line(INFO, f"not PID 1 but {own}: acting as a subreaper")
 
 
-def _why_no_plan(status: ExitStatus) -> PlanRefused:
+def _captures(plan: Plan) -> bool:
+    return any(spec.stdout is not None or spec.stderr is not None for spec in plan.processes)
+
+
+def _why_no_plan(status: ExitStatus, *, spare: bool) -> PlanRefused:
     if status.code == CONFIG_REFUSED:
-        return PlanRefused(CONFIG_REFUSED, "the configuration cannot be used, see above")
+        reason = "the configuration cannot be used, see above"
+        return PlanRefused(CONFIG_REFUSED, reason, spare)
     reason = f"the helper that reads the configuration died ({ended(status)})"
-    return PlanRefused(CONFIG_HELPER_DIED, reason)
-
-
-"""What a state consists of."""
+    return PlanRefused(CONFIG_HELPER_DIED, reason, spare)

@@ -143,4 +143,4 @@ class Plan(Value):
     prefix_width: int = 0
     """How wide the names before the lines of programs are."""
     control: ControlPlan | None = None
-    """Where clients are answered; None: nowhere."""
+    """Where clients connect; None: nowhere."""

@@ -27,6 +27,7 @@ FLOORS = {
     "initpy.pid1": 2,
     "initpy.sweeping": 2,
     "initpy.logging_out": 2,
+    "initpy.serving": 2,
     "initpy.early": 2,
     "initpy.helpers": 2,
     "initpy.repair": 2,
@@ -63,6 +64,7 @@ PID1_IMPORTS_ELSEWHERE = {
     ("initpy.single", "fcntl"),  # only when stdin is a terminal
     ("initpy.linux.native", "ctypes"),  # for prctl: not as PID 1, or in a child that renounces
     ("initpy.linux.log", "_socket"),  # only when stderr is a socket
+    ("initpy.linux.listening", "_socket"),  # only while a socket is being made
 }
 """Imports inside a function, each with its reason."""
 
@@ -167,6 +169,7 @@ def test_nothing_else_is_loaded_when_pid1_has_started() -> None:
     assert foreign <= PID1_MAY_IMPORT
     assert not any(module.startswith("initpy.config") for module in loaded)
     assert not {"initpy.logging_out", "initpy.logplan"} & loaded  # only where output is captured
+    assert not {"initpy.serving", "initpy.controlplan"} & loaded  # only where clients can connect
 
 
 @pytest.mark.parametrize("module", ["options", "single", "dropin.tini", "dropin.dumb_init"])

@@ -107,6 +107,7 @@ def bury(process: Process, exited: Exited, now: float) -> Process:
         peak_kib=exited.peak_kib,
         oom_kills=exited.oom_kills,
         lasted_s=max(now - process.started_at, 0.0),
+        ended_at=now,
     )
 
 

@@ -32,6 +32,8 @@ from initpy.core.messages import (
     CRITICAL,
     INFO,
     WARN,
+    AddGroup,
+    Answer,
     CatchersFound,
     ChildrenGone,
     ExecFailed,
@@ -48,8 +50,14 @@ from initpy.core.messages import (
     PlanRefused,
     ReadPlan,
     Refuse,
+    Reload,
+    RemoveGroup,
     ReopenLogs,
+    Request,
+    Reread,
+    Restart,
     SetTimer,
+    ShutDown,
     Signal,
     SignalReceived,
     Spawned,
@@ -62,6 +70,7 @@ from initpy.core.messages import (
     TimerFired,
     TreeRecorded,
     Upgrade,
+    UsePlan,
 )
 from initpy.core.ordering import tiers
 from initpy.core.process import step as step_process
@@ -123,6 +132,15 @@ class Supervisor(Value):
     same key, begins there."""
     reading: int = 0
     """Reloads that were asked for and have not been answered; a second one waits for the first."""
+    spare: Plan | None = None
+    """The configuration that was read last, if groups of it have been added or taken away, or may
+    be; None: it is `plan`."""
+    askers: tuple[Request, ...] = ()
+    """Those who are answered when the configuration has been read."""
+    restarting: bool = False
+    """The next plan starts everything anew."""
+    held: bool = False
+    """A person has taken programs away, and may bring others."""
     tier: int = 0
     """STOPPING: the tier that is being stopped."""
     epoch: int = 0
@@ -185,6 +203,8 @@ class _Turn:
                 self.tell(event.key, event)
             case Start() | Stop() | Signal():
                 self.order(event)
+            case Request():
+                self.request(event)
             case TimerFired(key=key) if key != OWN_TIMER:
                 self.tell(key, event)
             case TimerFired(epoch=epoch):
@@ -200,12 +220,18 @@ class _Turn:
                 self.boot(plan)
             case PlanRefused(code=code, reason=reason) if self.supervisor.phase == Phase.BOOT:
                 self.shut_down(Cause(code, reason))
+            case PlanReady(plan=plan, spare=True) if self.supervisor.phase == Phase.UP:
+                self.change(spare=_sharing(plan, self.supervisor.plan))
+                self.answer_reread("")
+            case PlanRefused(reason=reason, spare=True) if self.supervisor.phase == Phase.UP:
+                self.answer_reread(f"CANT_REREAD: {reason}")
             case PlanReady(plan=plan) if self.supervisor.phase == Phase.UP:
-                self.reload(plan)
-                self.read_again()
+                self.reload(_sharing(plan, self.supervisor.plan))
+                self.read_again("")
             case PlanRefused(reason=reason) if self.supervisor.phase == Phase.UP:
                 self.log(WARN, f"nothing is reloaded, everything runs on as it is: {reason}")
-                self.read_again()
+                self.change(restarting=False)
+                self.read_again(f"CANT_REREAD: {reason}")
             case ChildrenGone() if self.supervisor.phase == Phase.REST:
                 self.exit()
             case _:
@@ -251,6 +277,43 @@ class _Turn:
                     self.log(*line)
                     if effect.process.state in (State.BACKOFF, State.EXITED) and line[0] == WARN:
                         self.change(last_death=line[1])
+
+    def request(self, request: Request) -> None:
+        """Take its order, and answer what comes of that."""
+        order = request.order
+        if self.supervisor.phase == Phase.UP and isinstance(order, (Reload, Restart, Reread)):
+            self.change(askers=(*self.supervisor.askers, request))
+            if not isinstance(order, Reread):
+                self.change(restarting=self.supervisor.restarting or isinstance(order, Restart))
+                self.ask_for_plan()
+            elif self.rereads() == [request]:
+                self.effects.append(ReadPlan(spare=True))
+            return
+        if self.supervisor.phase == Phase.UP and isinstance(order, ShutDown):
+            self.answer(request, "")  # while there is somebody to hear it
+            self.log(WARN, "a client has asked for the end")
+            self.shut_down(Cause(0, "stopped by a client"), drains=True)
+            return
+        before = len(self.effects)
+        self.obey(order)
+        own = self.effects[before:]
+        refused = [it for it in own if isinstance(it, Refuse) and it.order is order]
+        self.effects[before:] = [it for it in own if it not in refused]
+        self.answer(request, refused[0].fault if refused else "")
+
+    def answer(self, request: Request, fault: str) -> None:
+        self.effects.append(Answer(request.asker, request.number, fault))
+
+    def obey(self, order: Value) -> None:
+        match order:
+            case AddGroup(name=name) if self.supervisor.phase == Phase.UP:
+                self.add_group(order, name)
+            case RemoveGroup(name=name) if self.supervisor.phase == Phase.UP:
+                self.remove_group(order, name)
+            case Start() | Stop() | Signal():
+                self.order(order)
+            case _:
+                self.effects.append(Refuse(order, "SHUTDOWN_STATE"))
 
     def order(self, order: Start | Stop | Signal) -> None:
         """An operator's order, in supervisord's terms: none is taken once the end has begun."""
@@ -319,10 +382,14 @@ class _Turn:
     def start_those_ready(self) -> None:
         """Start what waits for nothing any more, in the plan's order."""
         for order in self.supervisor.waiting:
-            after = self.supervisor.processes[order.key].spec.after
-            if all(lets_others_start(self.supervisor.processes[earlier]) for earlier in after):
+            if all(map(lets_others_start, self.earlier(order.key))):
                 self.no_longer_waits(order.key)
                 self.tell(order.key, order)
+
+    def earlier(self, key: str) -> list[Process]:
+        """What it comes after; what has been taken away holds nobody up."""
+        processes = self.supervisor.processes
+        return [processes[it] for it in processes[key].spec.after if it in processes]
 
     def no_longer_waits(self, key: str) -> None:
         waiting = [order for order in self.supervisor.waiting if order.key != key]
@@ -333,12 +400,30 @@ class _Turn:
 
     # ------------------------------------------------------------ a new plan
 
-    def read_again(self) -> None:
+    def read_again(self, fault: str) -> None:
         """A reload has been answered; if more were asked for meanwhile, one more answers them."""
         more = self.supervisor.reading > 1
         self.change(reading=int(more))
         if more:
             self.effects.append(ReadPlan())
+            return
+        askers = self.supervisor.askers
+        self.change(askers=tuple([it for it in askers if isinstance(it.order, Reread)]))
+        for request in askers:
+            if not isinstance(request.order, Reread):
+                self.answer(request, fault)
+
+    def rereads(self) -> list[Request]:
+        return [it for it in self.supervisor.askers if isinstance(it.order, Reread)]
+
+    def answer_reread(self, fault: str) -> None:
+        """The first has its answer; who asked later has another read."""
+        asked = self.rereads()
+        for request in asked[:1]:
+            self.change(askers=tuple([it for it in self.supervisor.askers if it != request]))
+            self.answer(request, fault)
+        if asked[1:]:
+            self.effects.append(ReadPlan(spare=True))
 
     def ask_for_plan(self) -> None:
         self.change(reading=self.supervisor.reading + 1)
@@ -352,18 +437,23 @@ class _Turn:
         comes of a reload is an operator's: should it fail, that is reported, and ends nothing.
         """
         old, specs = self.supervisor.processes, {spec.key: spec for spec in plan.processes}
+        restarting = self.supervisor.restarting
         removed = [key for key in old if key not in specs]
         added = [key for key in specs if key not in old]
         changed: list[str] = []
-        self.change(plan=plan)
+        self.change(plan=plan, spare=None, restarting=False, held=False)
         for key, spec in specs.items():
             if key in added:
                 self.put(Process(spec, epoch=self.supervisor.past_epoch))
             elif spec != old[key].spec:
                 self.put(replace(old[key], spec=spec))
         for key in _in_order(self.tiers()):
-            if key in old and key in specs and starts_anew(old[key], specs[key], added + changed):
+            if key not in old or key not in specs:
+                continue
+            if restarting or starts_anew(old[key], specs[key], added + changed):
                 changed.append(key)
+            if restarting:  # also what a person had stopped
+                self.put(replace(self.supervisor.processes[key], by_operator=False))
         named = (("added", added), ("changed", changed), ("removed", removed))
         said = "; ".join([f"{what} {', '.join(keys)}" for what, keys in named if keys])
         self.log(INFO, f"reloaded: {said or 'no program is to be started or stopped'}")
@@ -379,6 +469,50 @@ class _Turn:
         self.give_up_dependents()
         self.start_those_ready()
         self.end_when_done("")
+
+    # ------------------------------------------------------------ groups, one by one
+
+    def group(self, name: str) -> list[Process]:
+        return [it for it in self.supervisor.processes.values() if it.spec.group == name]
+
+    def add_group(self, order: AddGroup, name: str) -> None:
+        known = self.supervisor.spare or self.supervisor.plan
+        added = [spec for spec in known.processes if spec.group == name]
+        if self.group(name):
+            self.effects.append(Refuse(order, "ALREADY_ADDED"))
+            return
+        if not added:
+            self.effects.append(Refuse(order, "BAD_NAME"))
+            return
+        there = {spec.key: spec for spec in (*self.supervisor.plan.processes, *added)}
+        place = {spec.key: number for number, spec in enumerate(known.processes)}
+        specs = sorted(there.values(), key=lambda spec: place.get(spec.key, -1))
+        plan = replace(self.supervisor.plan, processes=tuple(specs))
+        self.change(plan=plan, spare=known, held=False)
+        self.effects.append(UsePlan())
+        for spec in added:
+            self.put(Process(spec, epoch=self.supervisor.past_epoch))
+        for spec in added:
+            self.start_after_reload(spec.key)
+        self.start_those_ready()
+
+    def remove_group(self, order: RemoveGroup, name: str) -> None:
+        processes = self.group(name)
+        if not processes:
+            self.effects.append(Refuse(order, "BAD_NAME"))
+            return
+        if not all(is_down(process) for process in processes):
+            self.effects.append(Refuse(order, "STILL_RUNNING"))
+            return
+        known = self.supervisor.spare or self.supervisor.plan
+        specs = [spec for spec in self.supervisor.plan.processes if spec.group != name]
+        plan = replace(self.supervisor.plan, processes=tuple(specs))
+        self.change(plan=plan, spare=known, held=True)
+        self.effects.append(UsePlan())
+        for process in processes:
+            self.no_longer_waits(process.spec.key)
+            self.stop_for_reload(process.spec.key)
+        self.start_those_ready()
 
     def stop_for_reload(self, key: str) -> None:
         if key in self.supervisor.reloaded:
@@ -449,11 +583,9 @@ class _Turn:
 
     def give_up_dependents(self) -> None:
         """What waits for one that has failed, and that no reload will mend, waits in vain."""
-        processes = self.supervisor.processes
         for order in self.supervisor.waiting:
-            for earlier in processes[order.key].spec.after:
-                process = processes[earlier]
-                if has_failed(process) and earlier not in self.supervisor.reloaded:
+            for process in self.earlier(order.key):
+                if has_failed(process) and process.spec.key not in self.supervisor.reloaded:
                     self.no_longer_waits(order.key)
                     self.tell(order.key, _give_up(order, process))
                     break
@@ -462,12 +594,14 @@ class _Turn:
         """End UP when nothing is left to run; or when `key`, which has just gone down, was the
         last of those who give the exit code."""
         supervisor = self.supervisor
-        givers = [supervisor.processes[giver] for giver in supervisor.plan.exit_code_from]
+        givers = self.givers()
         concerned = givers and (not key or key in supervisor.plan.exit_code_from)
         if concerned and all(map(has_ended_by_itself, givers)):
             name = givers[0].spec.program
             self.shut_down(Cause(0, f"'{name}', whose exit code is the container's, has ended"))
-        elif not (supervisor.waiting or supervisor.reloaded or self.notices) and all(
+        elif not (
+            supervisor.waiting or supervisor.reloaded or supervisor.held or self.notices
+        ) and all(
             is_down(other) and not other.pid and not is_held_by_operator(other)
             for other in supervisor.processes.values()
         ):
@@ -477,6 +611,11 @@ class _Turn:
             else:
                 first = supervisor.failure
                 self.shut_down(Cause(first.code, f"{none_left}; the first to fail: {first.why}"))
+
+    def givers(self) -> list[Process]:
+        """Those who give the exit code, as far as they have not been taken away."""
+        processes = self.supervisor.processes
+        return [processes[key] for key in self.supervisor.plan.exit_code_from if key in processes]
 
     # ------------------------------------------------------------ signals
 
@@ -553,6 +692,7 @@ class _Turn:
 
     def shut_down(self, cause: Cause, drains: bool = False) -> None:
         end_at = self.now + self.supervisor.plan.shutdown_timeout_s
+        askers = self.supervisor.askers
         self.change(
             phase=Phase.STOPPING,
             cause=cause,
@@ -561,7 +701,9 @@ class _Turn:
             tiers=self.tiers(),
             drains=drains,
         )
-        self.change(tier=len(self.supervisor.tiers) - 1)
+        self.change(tier=len(self.supervisor.tiers) - 1, askers=())
+        for request in askers:
+            self.answer(request, "SHUTDOWN_STATE")
         if cause.code:
             self.log(CRITICAL, f"ending the container: {cause.why}")
         names = [process.spec.name for process in self.up()]
@@ -685,7 +827,7 @@ class _Turn:
         A failure of one of its processes counts at once, a success when all of them have ended.
         """
         cause = self.supervisor.cause or Cause(0, "")
-        givers = [self.supervisor.processes[key] for key in self.supervisor.plan.exit_code_from]
+        givers = self.givers()
         own = [giver for giver in givers if has_ended_by_itself(giver)]
         failed = [giver for giver in own if has_failed(giver) or code_of(giver)]
         for giver in failed or (own if own == givers else []):
@@ -704,3 +846,10 @@ def _give_up(order: Start, failed: Process) -> GiveUp:
 
 def _in_order(tiered: tuple[tuple[str, ...], ...]) -> list[str]:
     return [key for tier in tiered for key in tier]
+
+
+def _sharing(plan: Plan, other: Plan) -> Plan:
+    """The plan, with what is the same in the other being there once only."""
+    known = {spec.key: spec for spec in other.processes}
+    specs = [known[it.key] if known.get(it.key) == it else it for it in plan.processes]
+    return replace(plan, processes=tuple(specs))

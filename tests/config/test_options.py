@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from initpy import wire
+from initpy.controlplan import ControlPlan
 from initpy.plan import (
     ALWAYS,
     NEVER,
@@ -72,6 +73,7 @@ def test_a_command_is_all_that_a_program_needs() -> None:
         ),
         shutdown_timeout_s=9.0,
         exit_code_from=(),
+        control=ControlPlan(),
     )
 
 

@@ -1,0 +1,55 @@
+"""From a request to its answer: paths, and calls of methods."""
+
+from __future__ import annotations
+
+from initpy.control import xmlrpc
+from initpy.control.faults import Fault
+from initpy.control.http import HttpError, HttpRequest, response
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from initpy.control.methods import Methods
+    from initpy.control.server import Peer
+
+RPC = "/RPC2"
+XML = "text/xml"
+
+
+class Answers:
+    """Answers requests, in whichever thread."""
+
+    def __init__(self, methods: Methods, say: Callable[[str], None]) -> None:
+        """`say` writes a line for the operator."""
+        self._methods = methods
+        self._say = say
+
+    def answer(self, request: HttpRequest, peer: Peer) -> bytes | Iterator[bytes]:
+        closes = not request.keeps_alive
+        try:
+            body, content_type = self._body(request, peer)
+            return response(200, body, content_type, closes=closes, is_1_0=request.is_1_0)
+        except HttpError as exc:
+            text = exc.text.encode()
+            return response(exc.status, text, closes=closes, is_1_0=request.is_1_0)
+        except Exception as exc:  # a bug of ours costs this request
+            self._say(f"a request failed, by a fault of initpy: {exc!r}")
+            return response(500, b"a fault of initpy, see its log\n", closes=True)
+
+    def _body(self, request: HttpRequest, peer: Peer) -> tuple[bytes, str]:
+        if request.path.startswith(RPC):
+            if request.method != "POST":
+                raise HttpError(400)
+            return self._call(request.body), XML
+        raise HttpError(400 if request.method == "POST" else 404)
+
+    def _call(self, raw: bytes) -> bytes:
+        try:
+            name, parameters = xmlrpc.call_in(raw)
+        except xmlrpc.XmlError as exc:
+            raise HttpError(400, str(exc)) from None
+        try:
+            return xmlrpc.result(self._methods.call(name, parameters))
+        except Fault as exc:
+            return xmlrpc.fault(exc.code, exc.text)

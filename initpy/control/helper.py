@@ -1,0 +1,52 @@
+"""The whole work of the control helper, from its birth to its end."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+
+from initpy.control.answering import Answers
+from initpy.control.link import Link
+from initpy.control.methods import Methods, reading_methods
+from initpy.control.mirror import Mirror
+from initpy.control.server import Server
+from initpy.controlplan import TOLD_TO_LEAVE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from initpy.controlplan import Birth
+
+STDERR = 2
+
+
+def run(birth: Birth, orders_fd: int) -> int:
+    """Serve the sockets until nobody wants anything any more. Returns the exit code."""
+    gc.enable()
+    mirror = Mirror(birth.supervisor, os.getppid())
+
+    def take(news: tuple[Any, ...]) -> None:
+        if news == ("leave",):
+            server.leave()
+        else:
+            mirror.take(news)
+
+    link = Link(birth.news_fd, orders_fd, take)
+    methods = Methods(reading_methods(mirror.snapshot, birth.plan.identifier))
+    answers = Answers(methods, _say)
+    server = Server(birth.listeners, answers.answer, birth.plan.idle_s, lambda: False)
+
+    def listen() -> None:
+        link.listen()
+        os._exit(TOLD_TO_LEAVE)
+
+    threading.Thread(target=listen, daemon=True).start()
+    return server.serve()
+
+
+def _say(text: str) -> None:
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+    os.write(STDERR, f"{stamp},000 WARN {text}\n".encode(errors="replace"))
