@@ -8,9 +8,11 @@ import threading
 import time
 
 from initpy.control.answering import Answers
+from initpy.control.journal import Journal
 from initpy.control.link import Link
 from initpy.control.methods import Methods, reading_methods
 from initpy.control.mirror import Mirror
+from initpy.control.own_methods import own_methods
 from initpy.control.server import Server
 from initpy.controlplan import TOLD_TO_LEAVE
 
@@ -27,15 +29,18 @@ def run(birth: Birth, orders_fd: int) -> int:
     """Serve the sockets until nobody wants anything any more. Returns the exit code."""
     gc.enable()
     mirror = Mirror(birth.supervisor, os.getppid())
+    journal = Journal()
 
     def take(news: tuple[Any, ...]) -> None:
         if news == ("leave",):
             server.leave()
         else:
             mirror.take(news)
+            journal.take(news, mirror)
 
     link = Link(birth.news_fd, orders_fd, take)
-    methods = Methods(reading_methods(mirror.snapshot, birth.plan.identifier))
+    reading = reading_methods(mirror.snapshot, birth.plan.identifier)
+    methods = Methods((*reading, *own_methods(mirror, journal)))
     answers = Answers(methods, _say)
     server = Server(birth.listeners, answers.answer, birth.plan.idle_s, lambda: False)
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import threading
 import time
 
-from initpy.control.model import MOST
-from initpy.core.states import STATE_NAMES
+from initpy.control.model import MOST, why_ended
+from initpy.core.states import STATE_NAMES, State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from initpy.control.mirror import Mirror
     from initpy.core.door import Process
+
+_AFTER_END = (State.STOPPED, State.EXITED, State.BACKOFF, State.FATAL, State.UNKNOWN)
+"""States in which there is something to say of how it came to that."""
 
 MAX_EVENTS = 1000
 """Of the last ones; who asks too late is told how many it has missed."""
@@ -26,6 +30,13 @@ class Journal:
         self._events: list[dict[str, Any]] = []
         self._next = 0
         """The number of the event that comes next."""
+
+    def take(self, news: tuple[Any, ...], mirror: Mirror) -> None:
+        """See `serving` for the news; the mirror has taken them already."""
+        match news:
+            case ("process", int(old), str(key), *_) if old in STATE_NAMES:
+                process = mirror.processes[key]
+                self.note(old, process, why_ended(process) if process.state in _AFTER_END else "")
 
     def note(self, old: int, process: Process, why: str) -> None:
         """A process has left the state `old`; `why` it is in the one that it is in now."""

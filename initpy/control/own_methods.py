@@ -5,11 +5,10 @@ from __future__ import annotations
 from initpy import __version__
 from initpy.control.faults import BAD_NAME, Fault
 from initpy.control.methods import Method
-from initpy.control.model import MOST
+from initpy.control.model import MOST, why_ended
 from initpy.core.restart import is_expected, is_restarted
 from initpy.core.states import STATE_NAMES, State
 from initpy.core.supervisor import Phase
-from initpy.core.words import TOO_QUICKLY, ended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,9 +24,6 @@ MAX_NAMED = 3
 
 MAX_WAIT_S = 30
 """A call waits no longer for events."""
-
-_BAD_EXIT = "Bad exit code "
-"""How supervisord begins what the status says better."""
 
 
 def own_methods(mirror: Mirror, journal: Journal) -> tuple[Method, ...]:
@@ -102,18 +98,6 @@ def _status_of(process: Process, mirror: Mirror, now: int) -> dict[str, Any]:
     }
 
 
-def why_ended(process: Process) -> str:
-    """How the last instance ended, and why it is not up since; empty: there was none."""
-    parts = []
-    if process.status is not None and process.ended_at:
-        parts.append(ended(process.status))
-    if process.spawnerr == TOO_QUICKLY:
-        parts.append("too quickly")
-    elif process.spawnerr and not process.spawnerr.startswith(_BAD_EXIT):
-        parts.append(process.spawnerr)
-    return "; ".join(parts)
-
-
 def why_not_well(process: Process) -> str:
     """Why a process is not as it should be; empty: it is."""
     if process.state == State.RUNNING:
@@ -147,7 +131,7 @@ def _named(processes: Iterable[Process], name: Any) -> list[Process]:
     found = [
         it
         for it in processes
-        if it.spec.group == group and (process in ("", "*") if colon else it.spec.name == group)
+        if (it.spec.group == group and (process in ("", "*") if colon else it.spec.name == group))
         or (colon and (it.spec.group, it.spec.name) == (group, process))
     ]
     if not found:

@@ -118,7 +118,7 @@ def last_exit(info: Mapping[str, Any]) -> str:
 def span(seconds: int) -> str:
     """A time that has passed, in the two largest units: 45s, 3m20s, 5h, 2d4h."""
     left = max(seconds, 0)
-    parts = []
+    parts: list[str] = []
     for unit, size_s in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
         count, left = divmod(left, size_s)
         if count or parts:

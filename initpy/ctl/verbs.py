@@ -13,7 +13,7 @@ from initpy.ctl.finding import found
 from initpy.ctl.following import Foreground, Logs, follow
 from initpy.ctl.selecting import matching, without_patterns
 from initpy.ctl.table import Look, clock, cut, lines
-from initpy.ctl.trees import Trees, usages
+from initpy.ctl.trees import Trees, Usage, usages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class _Status:
         if any(info["state"] in STOPPED_STATES for info in shown):
             self._code = exits.STATUS_STOPPED
         trees: Trees | None = None
-        seen = {}
+        seen: dict[int, Usage] = {}
         if self._can_see_processes():
             trees, seen = usages(info["pid"] for info in shown if info["pid"])
         return Look(tuple(shown), seen, trees.taken_at if trees is not None else 0.0)
@@ -179,7 +179,8 @@ def _order(carry_out: Callable[[Actions, Sequence[str], Namespace], None]) -> _V
     """A verb that takes names; patterns in them are looked up first."""
 
     def verb(server: Server, options: Namespace) -> int:
-        names, lost = options.names, []
+        names: list[str] = options.names
+        lost: list[str] = []
         if any("*" in name or "?" in name or "[" in name for name in names):
             infos = server.call("supervisor.getAllProcessInfo")
             names, lost = without_patterns(infos, names)
