@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
 import time
 
@@ -12,6 +13,7 @@ from initpy.control.journal import Journal
 from initpy.control.link import Link
 from initpy.control.methods import Methods, reading_methods
 from initpy.control.mirror import Mirror
+from initpy.control.orders import Orders
 from initpy.control.own_methods import own_methods
 from initpy.control.server import Server
 from initpy.controlplan import TOLD_TO_LEAVE
@@ -24,10 +26,15 @@ if TYPE_CHECKING:
 
 STDERR = 2
 
+LAST_S = 0.3
+"""When PID 1 has hung up: what is left for answers that are on their way."""
+
 
 def run(birth: Birth, orders_fd: int) -> int:
     """Serve the sockets until nobody wants anything any more. Returns the exit code."""
     gc.enable()
+    # At the end, everybody gets TERM; who waits for an answer gets that first.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     mirror = Mirror(birth.supervisor, os.getppid())
     journal = Journal()
 
@@ -39,13 +46,16 @@ def run(birth: Birth, orders_fd: int) -> int:
             journal.take(news, mirror)
 
     link = Link(birth.news_fd, orders_fd, take)
+    orders = Orders(mirror, link)
     reading = reading_methods(mirror.snapshot, birth.plan.identifier)
-    methods = Methods((*reading, *own_methods(mirror, journal)))
+    methods = Methods((*reading, *orders.methods(), *own_methods(mirror, journal)))
     answers = Answers(methods, _say)
     server = Server(birth.listeners, answers.answer, birth.plan.idle_s, lambda: False)
 
     def listen() -> None:
         link.listen()
+        server.leave()
+        time.sleep(LAST_S)
         os._exit(TOLD_TO_LEAVE)
 
     threading.Thread(target=listen, daemon=True).start()

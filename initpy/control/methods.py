@@ -1,4 +1,4 @@
-"""The methods of supervisord's API that only look, and how any of its methods is called."""
+"""How a method of supervisord's API is called, and those of them that only look."""
 
 from __future__ import annotations
 
@@ -30,7 +30,12 @@ SUPERVISOR_VERSION = "4.3.0"
 
 MULTICALL = "system.multicall"
 
-_TYPES: dict[str, type] = {"string": str, "int": int, "boolean": bool, "array": list}
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "int": (int,),
+    "boolean": (bool, int),
+    "array": (list,),
+}
 
 
 class Method(Value):
@@ -41,6 +46,10 @@ class Method(Value):
     """The XML-RPC types of its result and of its parameters."""
     help: str
     call: Callable[..., Any]
+    optional: int = 0
+    """So many of the last parameters may be missing."""
+    is_lenient: bool = False
+    """It looks itself at what it is given."""
 
 
 class Methods:
@@ -87,7 +96,10 @@ class Methods:
         if method is None:
             raise Fault(UNKNOWN_METHOD)
         kinds = [_TYPES[kind] for kind in method.signature[1:]]
-        if [type(parameter) for parameter in parameters] != kinds:
+        if not len(kinds) - method.optional <= len(parameters) <= len(kinds):
+            raise Fault(INCORRECT_PARAMETERS)
+        are_right = [type(it) in kind for it, kind in zip(parameters, kinds, strict=False)]
+        if not (method.is_lenient or all(are_right)):
             raise Fault(INCORRECT_PARAMETERS)
         return method.call(*parameters)
 

@@ -15,9 +15,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from initpy.control.orders import Wait
     from initpy.core.supervisor import Supervisor
     from initpy.logplan import ChannelPlan
     from initpy.plan import ProcessSpec
+
+NO_MOVE = -1
+"""In news of a process: it has not changed its state."""
 
 CLOCK_STEP_S = 1.0
 """By so much the wall clock has to differ from what is expected of it to have been set."""
@@ -37,6 +41,9 @@ class Mirror:
         """Another after every change."""
         self.processes: dict[str, Process] = dict(supervisor.processes)
         self.phase = supervisor.phase
+        self.spare = supervisor.spare
+        """The configuration that was read last; None: it is what runs."""
+        self._waits: list[Wait] = []
         self._snapshot: tuple[int, int, Snapshot] | None = None
         self._clock_offset = time.time() - time.monotonic()
 
@@ -44,16 +51,44 @@ class Mirror:
         """Something has become different."""
         with self.changed:
             match news:
-                case ("process", int(), str(key), spec, *fields):
+                case ("process", int(old), str(key), spec, *fields):
                     self.processes[key] = self._process(key, spec, fields)
+                    if old != NO_MOVE:
+                        self._show(key)
                 case ("gone", str(key)):
                     self.processes.pop(key, None)
+                    self._show(key)
+                case ("spare", spare):
+                    self.spare = spare
                 case ("phase", int(phase)):
                     self.phase = phase
                 case _:
                     return
             self.version += 1
             self.changed.notify_all()
+
+    # ------------------------------------------------------------ who waits for something
+
+    def add_wait(self, wait: Wait) -> None:
+        with self.changed:
+            self._waits.append(wait)
+
+    def begin_wait(self, wait: Wait) -> None:
+        """The order that it belongs to has been taken."""
+        with self.changed:
+            wait.begin(self.processes.get(wait.key))
+
+    def remove_wait(self, wait: Wait) -> None:
+        with self.changed:
+            if wait in self._waits:
+                self._waits.remove(wait)
+
+    def _show(self, key: str) -> None:
+        for wait in self._waits:
+            if wait.key == key:
+                wait.see(self.processes.get(key))
+
+    # ------------------------------------------------------------ looking
 
     def _process(self, key: str, spec: ProcessSpec | None, fields: list[Any]) -> Process:
         process = Process(spec or self.processes[key].spec, *fields)
