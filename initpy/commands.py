@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         "-c", "--config", metavar="FILE", help="the TOML file that names the programs"
     )
     commands = parser.add_subparsers(
-        title="commands", required=True, metavar="COMMAND", dest="command"
+        title="commands", required=True, metavar="COMMAND", dest="command", prog="initpy"
     )
     run = commands.add_parser(
         "run",
