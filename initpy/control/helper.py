@@ -9,6 +9,7 @@ import threading
 import time
 
 from initpy.control.answering import Answers
+from initpy.control.configs import Configs
 from initpy.control.journal import Journal
 from initpy.control.link import Link
 from initpy.control.methods import Methods, reading_methods
@@ -47,8 +48,14 @@ def run(birth: Birth, orders_fd: int) -> int:
 
     link = Link(birth.news_fd, orders_fd, take)
     orders = Orders(mirror, link)
-    reading = reading_methods(mirror.snapshot, birth.plan.identifier)
-    methods = Methods((*reading, *orders.methods(), *own_methods(mirror, journal)))
+    methods = Methods(
+        (
+            *reading_methods(mirror.snapshot, birth.plan.identifier),
+            *orders.methods(),
+            *Configs(mirror, orders).methods(),
+            *own_methods(mirror, journal),
+        )
+    )
     answers = Answers(methods, _say)
     server = Server(birth.listeners, answers.answer, birth.plan.idle_s, lambda: False)
 

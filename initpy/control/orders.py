@@ -229,7 +229,7 @@ class Orders:
 
     def ask(self, verb: str, *words: str) -> bool:
         """Give an order that is about no single process."""
-        self._check_phase()
+        self.check_phase()
         _raise(self._order(verb, *words), words[0] if words else None)
         return True
 
@@ -290,7 +290,10 @@ class Orders:
                 begun.append((process, exc))
         return [_result(process, what) for process, what in begun]
 
-    def _check_phase(self) -> None:
+    def check_phase(self) -> None:
+        """Raises:
+        Fault: everything is being stopped.
+        """
         if self._mirror.phase > Phase.UP:
             raise Fault(SHUTDOWN_STATE)
 
@@ -300,7 +303,7 @@ class Orders:
         Raises:
             Fault: there is neither.
         """
-        self._check_phase()
+        self.check_phase()
         group, colon, own = name.partition(":")
         if colon and own in ("", "*"):
             if not self._members(group):
@@ -312,7 +315,7 @@ class Orders:
         raise Fault(BAD_NAME, name)
 
     def _group(self, name: str) -> list[Process]:
-        self._check_phase()
+        self.check_phase()
         members = self._members(name)
         if not members:
             raise Fault(BAD_NAME, name)
@@ -322,7 +325,7 @@ class Orders:
         return _by_priority(it for it in self._processes() if it.spec.group == name)
 
     def _all(self) -> list[Process]:
-        self._check_phase()
+        self.check_phase()
         return _by_priority(self._processes())
 
     def _processes(self) -> list[Process]:

@@ -12,6 +12,7 @@ import socket
 import struct
 import threading
 import time
+from contextlib import suppress
 
 from initpy.control.http import HttpError, HttpRequest, Requests, response
 from initpy.controlplan import LEFT, TOLD_TO_LEAVE
@@ -188,18 +189,14 @@ class _Connection:
     def refuse(self) -> None:
         """There are too many."""
         self._sock.setblocking(False)
-        try:
+        with suppress(OSError):
             self._sock.send(response(503, b"too many connections\n", closes=True))
-        except OSError:
-            pass
         self._sock.close()
 
     def hang_up(self) -> None:
         """End it, from another thread."""
-        try:
+        with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
 
     def serve(self, answer: Answering) -> None:
         requests = Requests()
