@@ -29,6 +29,6 @@ def start(
 
     def start(toml: str, **options: Any) -> tuple[Init, Client]:
         init = start_init(toml, as_pid1=False, **options)
-        return init, Client(initpy_command, init)
+        return init, Client(initpy_command, init.socket)
 
     return start

@@ -11,8 +11,7 @@ from tests.support import REPO, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from tests.support import Init
+    from pathlib import Path
 
 TIMEOUT_S = 60.0
 """No command of a test takes as long, however busy the machine is."""
@@ -33,14 +32,15 @@ class Said(NamedTuple):
 class Client:
     """Types commands, and sees what they say."""
 
-    def __init__(self, command: Sequence[str], init: Init, wrapper: Sequence[str] = ()) -> None:
-        self._command = [*wrapper, *command]
-        self._init = init
-        self.env = {**os.environ, "INITPY_SOCKET": str(init.socket)}
+    def __init__(
+        self, command: Sequence[str], socket: Path | str, wrapper: Sequence[str] = ()
+    ) -> None:
+        self.command = [*wrapper, *command]
+        self.env = {**os.environ, "INITPY_SOCKET": str(socket)}
 
     def __call__(self, *words: str, stdin: str = "", **env: str) -> Said:
         done = subprocess.run(
-            [*self._command, *words],
+            [*self.command, *words],
             cwd=REPO,
             env={**self.env, **env},
             input=stdin,
@@ -55,7 +55,7 @@ class Client:
     def begin(self, *words: str) -> subprocess.Popen[str]:
         """A command that goes on."""
         return subprocess.Popen(
-            [*self._command, *words],
+            [*self.command, *words],
             cwd=REPO,
             env=self.env,
             stdin=subprocess.PIPE,

@@ -211,7 +211,7 @@ def test_events_as_they_come(start: Start) -> None:
     with client.begin("events", "--json") as events, client.begin("events") as texts:
         assert events.stdout is not None
         assert texts.stdout is not None
-        seen = []
+        seen: list[dict[str, str]] = []
         try:
             # Until it listens, there is nothing that it says.
             ready = wait_for_first(client, events)
@@ -284,7 +284,7 @@ def test_colours_are_for_terminals(start: Start, env: dict[str, str], has_colour
     assert "\x1b" not in client("status", **env).out
     leader, follower = pty.openpty()
     plain = {name: value for name, value in client.env.items() if name != "NO_COLOR"}
-    words = [*client._command, "status"]
+    words = [*client.command, "status"]
     with subprocess.Popen(words, cwd=REPO, env={**plain, **env}, stdout=follower) as it:
         os.close(follower)
         raw = b""
@@ -344,7 +344,7 @@ def test_a_socket_elsewhere_is_found_through_process_1(
     init = start_init(control + command("web", SLEEP, **LAZY), as_pid1=as_pid1)
     init.wait_for_log("success: web")
     wrapper = ["nsenter", "-t", str(init.pid), "-p", "-m"]
-    client = Client(initpy_command, init, wrapper)
+    client = Client(initpy_command, init.socket, wrapper)
     client.env["PYTHONPATH"] = str(REPO)
     del client.env["INITPY_SOCKET"]
     said = client("status")
@@ -352,8 +352,7 @@ def test_a_socket_elsewhere_is_found_through_process_1(
     assert re.search(r"^web +RUNNING +\d+ +\d+\w* +0 +\d\.\d%", said.out, re.MULTILINE)
     assert client("health") == Said(0, "", "")
     assert client("pid") == Said(0, "1\n", "")
-    outside = Client(initpy_command, init)
-    outside.env["INITPY_SOCKET"] = str(path)
+    outside = Client(initpy_command, path)
     table = outside("status").lines  # its pids are those of another namespace
     assert table[1].split()[5:] == ["-", "-", "-"]
 
