@@ -44,18 +44,16 @@ class Connection:
             self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
             self._connect(path.encode("utf-8", "surrogateescape"))
             return
-        error: OSError | None = None
-        for family, kind, protocol, _, address in _socket.getaddrinfo(
-            host, port, _socket.AF_UNSPEC, _socket.SOCK_STREAM
-        ):
+        error = OSError(f"{host} has no address")
+        for family, address in _addresses(host, port):
+            self._socket = _socket.socket(family, _socket.SOCK_STREAM)
             try:
-                self._socket = _socket.socket(family, kind, protocol)
                 self._connect(address)
             except OSError as exc:
                 error = exc
             else:
                 return
-        raise error or OSError(f"{host} has no address")
+        raise error
 
     def _connect(self, address: object) -> None:
         try:
@@ -176,3 +174,18 @@ class Connection:
 
     def close(self) -> None:
         self._socket.close()
+
+
+def _addresses(host: str, port: int) -> list[tuple[int, object]]:
+    """Families and addresses. The static executable can look up no other name than localhost."""
+    if host == "localhost":
+        return [(_socket.AF_INET, ("127.0.0.1", port)), (_socket.AF_INET6, ("::1", port))]
+    for family in (_socket.AF_INET, _socket.AF_INET6):
+        try:
+            _socket.inet_pton(family, host)
+        except OSError:
+            continue
+        return [(family, (host, port))]
+    name = host.encode("ascii", "replace")  # as text, it would take the codec idna
+    found = _socket.getaddrinfo(name, port, _socket.AF_UNSPEC, _socket.SOCK_STREAM)
+    return [(family, address) for family, _, _, _, address in found]

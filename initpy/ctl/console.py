@@ -11,7 +11,10 @@ from initpy.ctl.finding import NotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from collections.abc import Callable
+else:
+    import _signal
 
 UNAUTHORIZED = 401
 FORBIDDEN = 403
@@ -20,7 +23,9 @@ INTERRUPTED = 130
 
 
 def prepare() -> None:
-    """Whatever the locale, output is UTF-8, and nothing in it can fail to be written."""
+    """Whatever the locale, output is UTF-8, and nothing in it can fail to be written. Who does not
+    read it any more makes an error, which `run` knows, and not an end by SIGPIPE."""
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
