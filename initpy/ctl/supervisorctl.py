@@ -159,7 +159,7 @@ class Options:
                 self.is_interactive = True
             elif option in ("-s", "--serverurl"):
                 self.url = value
-                if not value.startswith(("unix://", "http://")):
+                if not value.partition("://")[2]:
                     text = f"invalid value for {option} {value!r}: value of {value!r} is not a URL"
                     raise UsageError(text)
             elif option in ("-u", "--username"):
@@ -615,8 +615,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(options: Options) -> int:
-    url = options.url
-    server = found(url, options.username, options.password)
+    try:
+        server = found(options.url, options.username, options.password)
+    except ValueError as exc:
+        console.say(f"error: {exc}")
+        return exits.FAILED
     prompt = Prompt(options, server)
     if options.arguments:
         prompt.onecmd(" ".join(options.arguments))
