@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
-    from initpy.controlplan import Birth
+    from initpy.feeding import Birth
     from initpy.logplan import LogPlan
 else:
     import _signal

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from initpy.core.values import Value
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from initpy.core.supervisor import Supervisor
-
 LEFT, TOLD_TO_LEAVE = 4, 5
 """Exit codes of the control helper: it had nothing to do; PID 1 has asked it to leave."""
 
@@ -46,14 +42,3 @@ class Listener(Value):
     """By which the path is known as ours."""
     host: bytes = b""
     port: int = 0
-
-
-class Birth(Value):
-    """All that a control helper is started with."""
-
-    supervisor: Supervisor
-    """What the core knows."""
-    plan: ControlPlan
-    listeners: tuple[Listener, ...]
-    news_fd: int
-    """What becomes different comes from here: see `serving`."""

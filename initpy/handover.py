@@ -22,6 +22,7 @@ import posix
 from initpy import (
     __version__,
     controlplan,
+    feeding,
     helpers,
     logging_out,
     logplan,
@@ -31,7 +32,7 @@ from initpy import (
     sweeping,
     wire,
 )
-from initpy.core import door, messages, states, supervisor
+from initpy.core import door, messages, orders, states, supervisor
 from initpy.core.values import Value
 from initpy.linux import reaper, signals
 from initpy.linux.image import FORMAT, MAGIC
@@ -52,10 +53,12 @@ MAX_STATE_BYTES = 64 * 1024 * 1024
 _MODULES = (
     controlplan,
     door,
+    feeding,
     helpers,
     logging_out,
     logplan,
     messages,
+    orders,
     pid1,
     plan,
     reaper,

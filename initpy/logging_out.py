@@ -19,7 +19,7 @@ from initpy.core.words import ended
 from initpy.linux import syscalls
 from initpy.linux.errnos import errno_name
 from initpy.linux.spawn import SpawnError
-from initpy.logplan import DRAINED, LEFT, OUT_OF_TIME, Channel, LogPlan
+from initpy.logplan import DRAINED, FILE, LEFT, OUT_OF_TIME, Captured, Channel, LogPlan
 from initpy.wire import frame
 
 TYPE_CHECKING = False
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 FIRST_DELAY_S, LAST_DELAY_S = 0.05, 30.0
 """A relay that has died is replaced at once, and if that one dies soon, after 50 ms, 100 ms …"""
 
-LONG_LIFE_S = 10.0
+LONG_LIFE_S = 0.5
 """One that has lived so long did not die soon."""
 
 LEAST_DRAIN_S = 0.3
@@ -194,6 +194,17 @@ class LoggingOut:
     def reopen(self) -> None:
         """Log files have been moved away."""
         self._command("reopen")
+
+    def captured(self) -> tuple[int, tuple[Captured, ...]]:
+        """For a helper that is forked from here, and is to read tails: the memory file's fd, and
+        what is found there. It does not know of what comes later."""
+        return self._memory_fd, tuple(
+            [
+                Captured(key, pipe.plan.channel, pipe.slot, pipe.serial, _file_of(pipe.plan))
+                for (key, _), pipe in self._pipes.items()
+                if pipe.is_wanted
+            ]
+        )
 
     # ------------------------------------------------------------ time
 
@@ -433,3 +444,10 @@ def _plan_of(spec: ProcessSpec, number: int) -> ChannelPlan | None:
     if number == 1:
         return spec.stdout
     return None if spec.redirect_stderr else spec.stderr
+
+
+def _file_of(plan: ChannelPlan) -> bytes:
+    for sink in plan.sinks:
+        if sink.kind == FILE:
+            return sink.target
+    return b""

@@ -45,6 +45,9 @@ class Sink(Value):
     """PREFIX: each line has the time before it."""
     merges_json: bool = False
     """JSON: a line that is an object already has its fields in ours."""
+    is_generated: bool = False
+    """FILE: the name is made up, in a directory that others may write to: it is for its owner only,
+    and no symbolic link is followed."""
 
 
 class ChannelPlan(Value):
@@ -53,7 +56,7 @@ class ChannelPlan(Value):
     program: str
     process: str
     channel: str
-    """stdout, stderr, or log for both."""
+    """stdout or stderr."""
     sinks: tuple[Sink, ...]
     """At most MAX_SINKS."""
     max_line: int = MAX_LINE_BYTES
@@ -78,6 +81,19 @@ class Channel(Value):
     """Of the instance that writes to it; 0: there is none, and an unfinished line is finished."""
     serial: int = 0
     """Its alone: the place in the memory file may have been another's."""
+
+
+class Captured(Value):
+    """Where the tail of a channel is found by whoever reads it: see logs.memory.Tail."""
+
+    key: str
+    """The process's."""
+    channel: str
+    """stdout, with redirect_stderr that of both, or stderr."""
+    slot: int
+    serial: int
+    file: bytes
+    """The path of the first file that it goes to; empty: it goes to none."""
 
 
 class LogPlan(Value):

@@ -28,6 +28,8 @@ FLOORS = {
     "initpy.sweeping": 2,
     "initpy.logging_out": 2,
     "initpy.serving": 2,
+    "initpy.opening": 2,
+    "initpy.feeding": 2,
     "initpy.early": 2,
     "initpy.helpers": 2,
     "initpy.repair": 2,

@@ -6,7 +6,7 @@ from initpy.config.accounts import Credentials, credentials, own_credentials
 from initpy.config.controlling import control_plan
 from initpy.config.expansion import expanded
 from initpy.config.kinds import SignalTable
-from initpy.config.outputs import OWN_NAME, TEXT, outputs, stream_forms
+from initpy.config.outputs import OWN_NAME, TEXT, Defaults, outputs, stream_forms
 from initpy.config.paths import dirname, join
 from initpy.config.problems import escaped, nearest, shown
 from initpy.config.reading import wrong_in_name
@@ -58,6 +58,11 @@ class Compiler:
         self._has_all_names = True
         """No process is missing in these two."""
         self._bytes = 0
+        self._output_defaults = Defaults(
+            sections.init["log"][0] or (),
+            sections.init["childlogdir"],
+            environ.get("TMPDIR") or "/tmp",  # noqa: S108 - no symbolic link there is followed
+        )
         self._groups = self._read_groups()
         self._group_of = {name: group for group in self._groups for name in group.programs}
         self._members_of = {group.name: group.programs for group in self._groups}
@@ -229,7 +234,7 @@ class Compiler:
         unix_group = _expanded_option(block, "group", expander)
         if block.place.report.failures > failures or not argv:
             return None
-        output = outputs(block, name, self._sections.init["log"][0] or (), expander)
+        output = outputs(block, name, self._output_defaults, expander)
         group = self._group_of[block.name]
         identity = self._identity(user, unix_group)
         key = _key(group.name, name)

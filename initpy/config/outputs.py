@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 INHERIT = "inherit"
 
+AUTO = "AUTO"
+
+SYSTEM_LOG = "unix:/dev/log"
+
 _FORMS = {INHERIT: RAW, PREFIX: PREFIX, JSON: JSON}
 
 _UNITS = {"": 1, "kb": 2**10, "mb": 2**20, "gb": 2**30}
@@ -231,13 +235,26 @@ def stream_forms(choices: tuple[Choice, ...]) -> list[str]:
     return [_FORMS[it.options["stream"]] for it in choices if it.kind == STREAM]
 
 
-def outputs(
-    block: Block, process: str, by_default: tuple[Choice, ...], expander: Expander
-) -> Outputs:
-    """What a program's settings say of one of its processes; `by_default`: what [init] does."""
+class Defaults(Value):
+    """What [init] says."""
+
+    choices: tuple[Choice, ...]
+    folder: tuple[str | None, Place]
+    """That of generated files, not expanded yet."""
+    temporary: str
+    """The same if it says nothing."""
+
+
+def outputs(block: Block, process: str, by_default: Defaults, expander: Expander) -> Outputs:
+    """What a program's settings say of one of its processes."""
     channels = [
         _channel(block, process, channel, by_default, expander) for channel in ("stdout", "stderr")
     ]
+    for key in ("stderr", "stderr_logfile") if block.options["redirect_stderr"] else ():
+        if key in block.given and block.options[key] not in (AUTO, "NONE"):
+            block.at(key).problem(
+                "it has no meaning with redirect_stderr: its stderr is its stdout", is_warning=True
+            )
     if channels == [None, None]:
         for key in _ABOUT_LINES:
             if block.options[key]:
@@ -247,7 +264,7 @@ def outputs(
 
 
 def _channel(
-    block: Block, process: str, channel: str, by_default: tuple[Choice, ...], expander: Expander
+    block: Block, process: str, channel: str, by_default: Defaults, expander: Expander
 ) -> ChannelPlan | None:
     options = block.options
     own_fd = b"1" if channel == "stdout" else b"2"
@@ -258,9 +275,14 @@ def _channel(
             return None
     choices = options[channel] or options["log"]
     if choices is None and options[key] is not None:
-        choices = _logfile(block, channel, options[key])
+        choices = _logfile(block, process, channel, by_default)
     if choices is None:
-        choices = by_default
+        choices = by_default.choices
+    if options[f"{channel}_syslog"]:
+        place = block.at(f"{channel}_syslog")
+        choices = (*choices, Choice(SYSLOG, SYSTEM_LOG, place, {}))
+        if len(choices) > MAX_SINKS:
+            place.problem(f"its {channel} goes to {MAX_SINKS} places already")
     sinks = [_sink(choice, own_fd, options["json_merge"], expander) for choice in choices]
     is_inherited = sinks == [Sink(STREAM, own_fd)] and not options["strip_ansi"]
     if is_inherited and options["rate_limit"] is None:
@@ -277,23 +299,25 @@ def _channel(
     )
 
 
-def _logfile(block: Block, channel: str, text: str) -> tuple[Choice, ...] | None:
-    """supervisord's setting; None: nothing is said by it."""
+def _logfile(block: Block, process: str, channel: str, by_default: Defaults) -> tuple[Choice, ...]:
+    """supervisord's setting."""
+    text = block.options[f"{channel}_logfile"]
     place = block.at(f"{channel}_logfile")
-    if text.upper() == "AUTO":
-        return None
     if text.upper() in ("NONE", "OFF"):
         return ()
     if text == "syslog":
-        return (Choice(SYSLOG, "unix:/dev/log", place, {"policy": _BLOCK}),)
+        return (Choice(SYSLOG, SYSTEM_LOG, place, {}),)
     found = {
         "max_bytes": block.options[f"{channel}_logfile_maxbytes"],
         "backups": block.options[f"{channel}_logfile_backups"],
         "compress": False,
         "format": RAW,
         "timestamps": False,
-        "policy": _BLOCK,
     }
+    if text.upper() == AUTO:
+        found["name"] = f"{process}-{channel}---{block.name}.log".replace("/", "_")
+        folder, place = by_default.folder
+        text = folder or by_default.temporary
     return (Choice(FILE, text, place, found),)
 
 
@@ -316,12 +340,12 @@ def _sink(choice: Choice, own_fd: bytes, merges: bool, expander: Expander) -> Si
         except ValueError as exc:
             choice.place.problem(f"{shown(target)} is no address of a syslog server: {exc}")
         return Sink(SYSLOG, target.encode("utf-8", "surrogateescape"), drops=drops)
-    if target in _STREAMS:
+    if target in _STREAMS and "name" not in options:
         form = options["format"]
         return Sink(STREAM, _STREAMS[target], form, drops, timestamps=stamps, merges_json=merges)
     import os  # noqa: PLC0415 - for a file only: most write none
 
-    path = os.path.abspath(target)
+    path = os.path.abspath(os.path.join(target, options.get("name", "")).rstrip("/"))
     if not os.path.isdir(os.path.dirname(path)):
         text = f"there is no directory {shown(os.path.dirname(path))}"
         choice.place.problem(text, is_warning=True)
@@ -335,4 +359,5 @@ def _sink(choice: Choice, own_fd: bytes, merges: bool, expander: Expander) -> Si
         options["compress"],
         stamps,
         merges,
+        "name" in options,
     )

@@ -130,6 +130,12 @@ INIT = Section(
             "How initpy writes its own lines, on stderr: as text, or like those of programs. If it "
             'is not set: as `log` has them, where that is `"prefix"` or `"json"`, else as text.',
         ),
+        Setting(
+            "childlogdir",
+            Text("a directory"),
+            "Where a `stdout_logfile` or `stderr_logfile` that is `AUTO` is. If it is not set: "
+            "`$TMPDIR`, or `/tmp`.",
+        ),
         Setting("signals", SignalTable(), "What a signal does: see `[init.signals]`."),
     ),
 )
@@ -373,7 +379,8 @@ PROGRAM = Section(
             "stdout_logfile",
             Text("a file, or AUTO, NONE, syslog"),
             "As in supervisord: a file, or `NONE`, `/dev/stdout`, `/dev/stderr`, `syslog`; `AUTO`: "
-            "as without it.",
+            "a file `PROCESS-stdout---PROGRAM.log` in `childlogdir`, which is gone on with when "
+            "the container is started again.",
         ),
         Setting(
             "stdout_logfile_maxbytes",
@@ -382,6 +389,12 @@ PROGRAM = Section(
             "50MB",
         ),
         Setting("stdout_logfile_backups", Whole(0), "How many old files are kept.", 10),
+        Setting(
+            "stdout_syslog",
+            Flag(),
+            "Its stdout also goes to the syslog server at `unix:/dev/log`.",
+            False,
+        ),
         Setting("stderr_logfile", Text("a file, or AUTO, NONE, syslog"), "The same for stderr."),
         Setting(
             "stderr_logfile_maxbytes",
@@ -390,6 +403,7 @@ PROGRAM = Section(
             "50MB",
         ),
         Setting("stderr_logfile_backups", Whole(0), "How many old files are kept.", 10),
+        Setting("stderr_syslog", Flag(), "The same as `stdout_syslog` for stderr.", False),
     ),
 )
 

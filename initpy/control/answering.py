@@ -25,10 +25,10 @@ class Answers:
         self._methods = methods
         self._say = say
 
-    def answer(self, request: HttpRequest, peer: Peer) -> bytes | Iterator[bytes]:
+    def answer(self, request: HttpRequest, _peer: Peer) -> bytes | Iterator[bytes]:
         closes = not request.keeps_alive
         try:
-            body, content_type = self._body(request, peer)
+            body, content_type = self._body(request)
             return response(200, body, content_type, closes=closes, is_1_0=request.is_1_0)
         except HttpError as exc:
             text = exc.text.encode()
@@ -37,7 +37,7 @@ class Answers:
             self._say(f"a request failed, by a fault of initpy: {exc!r}")
             return response(500, b"a fault of initpy, see its log\n", closes=True)
 
-    def _body(self, request: HttpRequest, peer: Peer) -> tuple[bytes, str]:
+    def _body(self, request: HttpRequest) -> tuple[bytes, str]:
         if request.path.startswith(RPC):
             if request.method != "POST":
                 raise HttpError(400)

@@ -23,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from initpy.controlplan import Birth
+    from initpy.feeding import Birth
 
 STDERR = 2
 

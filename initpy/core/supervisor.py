@@ -32,7 +32,6 @@ from initpy.core.messages import (
     CRITICAL,
     INFO,
     WARN,
-    AddGroup,
     Answer,
     CatchersFound,
     ChildrenGone,
@@ -50,14 +49,9 @@ from initpy.core.messages import (
     PlanRefused,
     ReadPlan,
     Refuse,
-    Reload,
-    RemoveGroup,
     ReopenLogs,
     Request,
-    Reread,
-    Restart,
     SetTimer,
-    ShutDown,
     Signal,
     SignalReceived,
     Spawned,
@@ -70,7 +64,6 @@ from initpy.core.messages import (
     TimerFired,
     TreeRecorded,
     Upgrade,
-    UsePlan,
 )
 from initpy.core.ordering import tiers
 from initpy.core.process import step as step_process
@@ -83,6 +76,7 @@ from initpy.plan import FORWARD, RELOAD, REOPEN, SHUTDOWN, UPGRADE, Plan, Signal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from types import ModuleType
 
 SIGINT, SIGQUIT, SIGWINCH = 2, 3, 28
 
@@ -171,13 +165,13 @@ def step(supervisor: Supervisor, event: Value, now: float) -> tuple[Supervisor, 
     """The supervisor after `event`, and what is to be done about it. Total, as `process.step`."""
     if supervisor.phase == Phase.OVER:
         return supervisor, ()
-    turn = _Turn(supervisor, now)
+    turn = Turn(supervisor, now)
     turn.take(event)
     turn.settle()
     return turn.supervisor, tuple(turn.effects)
 
 
-class _Turn:
+class Turn:
     """One call of `step`: the value as it becomes, and the effects as they add up."""
 
     def __init__(self, supervisor: Supervisor, now: float) -> None:
@@ -204,7 +198,7 @@ class _Turn:
             case Start() | Stop() | Signal():
                 self.order(event)
             case Request():
-                self.request(event)
+                self.requests().take(self, event)
             case TimerFired(key=key) if key != OWN_TIMER:
                 self.tell(key, event)
             case TimerFired(epoch=epoch):
@@ -222,9 +216,9 @@ class _Turn:
                 self.shut_down(Cause(code, reason))
             case PlanReady(plan=plan, spare=True) if self.supervisor.phase == Phase.UP:
                 self.change(spare=_sharing(plan, self.supervisor.plan))
-                self.answer_reread("")
+                self.requests().answer_reread(self, "")
             case PlanRefused(reason=reason, spare=True) if self.supervisor.phase == Phase.UP:
-                self.answer_reread(f"CANT_REREAD: {reason}")
+                self.requests().answer_reread(self, f"CANT_REREAD: {reason}")
             case PlanReady(plan=plan) if self.supervisor.phase == Phase.UP:
                 self.reload(_sharing(plan, self.supervisor.plan))
                 self.read_again("")
@@ -278,42 +272,11 @@ class _Turn:
                     if effect.process.state in (State.BACKOFF, State.EXITED) and line[0] == WARN:
                         self.change(last_death=line[1])
 
-    def request(self, request: Request) -> None:
-        """Take its order, and answer what comes of that."""
-        order = request.order
-        if self.supervisor.phase == Phase.UP and isinstance(order, (Reload, Restart, Reread)):
-            self.change(askers=(*self.supervisor.askers, request))
-            if not isinstance(order, Reread):
-                self.change(restarting=self.supervisor.restarting or isinstance(order, Restart))
-                self.ask_for_plan()
-            elif self.rereads() == [request]:
-                self.effects.append(ReadPlan(spare=True))
-            return
-        if self.supervisor.phase == Phase.UP and isinstance(order, ShutDown):
-            self.answer(request, "")  # while there is somebody to hear it
-            self.log(WARN, "a client has asked for the end")
-            self.shut_down(Cause(0, "stopped by a client"), drains=True)
-            return
-        before = len(self.effects)
-        self.obey(order)
-        own = self.effects[before:]
-        refused = [it for it in own if isinstance(it, Refuse) and it.order is order]
-        self.effects[before:] = [it for it in own if it not in refused]
-        self.answer(request, refused[0].fault if refused else "")
+    def requests(self) -> ModuleType:
+        """What is done about clients' requests: loaded when there are clients."""
+        from initpy.core import requests  # noqa: PLC0415
 
-    def answer(self, request: Request, fault: str) -> None:
-        self.effects.append(Answer(request.asker, request.number, fault))
-
-    def obey(self, order: Value) -> None:
-        match order:
-            case AddGroup(name=name) if self.supervisor.phase == Phase.UP:
-                self.add_group(order, name)
-            case RemoveGroup(name=name) if self.supervisor.phase == Phase.UP:
-                self.remove_group(order, name)
-            case Start() | Stop() | Signal():
-                self.order(order)
-            case _:
-                self.effects.append(Refuse(order, "SHUTDOWN_STATE"))
+        return requests
 
     def order(self, order: Start | Stop | Signal) -> None:
         """An operator's order, in supervisord's terms: none is taken once the end has begun."""
@@ -407,23 +370,8 @@ class _Turn:
         if more:
             self.effects.append(ReadPlan())
             return
-        askers = self.supervisor.askers
-        self.change(askers=tuple([it for it in askers if isinstance(it.order, Reread)]))
-        for request in askers:
-            if not isinstance(request.order, Reread):
-                self.answer(request, fault)
-
-    def rereads(self) -> list[Request]:
-        return [it for it in self.supervisor.askers if isinstance(it.order, Reread)]
-
-    def answer_reread(self, fault: str) -> None:
-        """The first has its answer; who asked later has another read."""
-        asked = self.rereads()
-        for request in asked[:1]:
-            self.change(askers=tuple([it for it in self.supervisor.askers if it != request]))
-            self.answer(request, fault)
-        if asked[1:]:
-            self.effects.append(ReadPlan(spare=True))
+        if self.supervisor.askers:
+            self.requests().answer_reloads(self, fault)
 
     def ask_for_plan(self) -> None:
         self.change(reading=self.supervisor.reading + 1)
@@ -469,50 +417,6 @@ class _Turn:
         self.give_up_dependents()
         self.start_those_ready()
         self.end_when_done("")
-
-    # ------------------------------------------------------------ groups, one by one
-
-    def group(self, name: str) -> list[Process]:
-        return [it for it in self.supervisor.processes.values() if it.spec.group == name]
-
-    def add_group(self, order: AddGroup, name: str) -> None:
-        known = self.supervisor.spare or self.supervisor.plan
-        added = [spec for spec in known.processes if spec.group == name]
-        if self.group(name):
-            self.effects.append(Refuse(order, "ALREADY_ADDED"))
-            return
-        if not added:
-            self.effects.append(Refuse(order, "BAD_NAME"))
-            return
-        there = {spec.key: spec for spec in (*self.supervisor.plan.processes, *added)}
-        place = {spec.key: number for number, spec in enumerate(known.processes)}
-        specs = sorted(there.values(), key=lambda spec: place.get(spec.key, -1))
-        plan = replace(self.supervisor.plan, processes=tuple(specs))
-        self.change(plan=plan, spare=known, held=False)
-        self.effects.append(UsePlan())
-        for spec in added:
-            self.put(Process(spec, epoch=self.supervisor.past_epoch))
-        for spec in added:
-            self.start_after_reload(spec.key)
-        self.start_those_ready()
-
-    def remove_group(self, order: RemoveGroup, name: str) -> None:
-        processes = self.group(name)
-        if not processes:
-            self.effects.append(Refuse(order, "BAD_NAME"))
-            return
-        if not all(is_down(process) for process in processes):
-            self.effects.append(Refuse(order, "STILL_RUNNING"))
-            return
-        known = self.supervisor.spare or self.supervisor.plan
-        specs = [spec for spec in self.supervisor.plan.processes if spec.group != name]
-        plan = replace(self.supervisor.plan, processes=tuple(specs))
-        self.change(plan=plan, spare=known, held=True)
-        self.effects.append(UsePlan())
-        for process in processes:
-            self.no_longer_waits(process.spec.key)
-            self.stop_for_reload(process.spec.key)
-        self.start_those_ready()
 
     def stop_for_reload(self, key: str) -> None:
         if key in self.supervisor.reloaded:
@@ -703,7 +607,7 @@ class _Turn:
         )
         self.change(tier=len(self.supervisor.tiers) - 1, askers=())
         for request in askers:
-            self.answer(request, "SHUTDOWN_STATE")
+            self.effects.append(Answer(request.asker, request.number, "SHUTDOWN_STATE"))
         if cause.code:
             self.log(CRITICAL, f"ending the container: {cause.why}")
         names = [process.spec.name for process in self.up()]

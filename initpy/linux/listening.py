@@ -1,12 +1,8 @@
-"""Sockets to listen on: made here, and handed on as plain descriptors.
-
-The module of the standard library is loaded when the first is made, and let go again.
-"""
+"""Sockets to listen on: made here, and handed on as plain descriptors."""
 
 from __future__ import annotations
 
 import posix
-import sys
 
 from initpy.linux.errnos import EADDRINUSE, ECONNREFUSED, ENOENT
 
@@ -101,15 +97,6 @@ def listen_on_network(host: bytes, port: int) -> list[int]:
     return found
 
 
-def remove_socket(path: bytes, inode: int) -> None:
-    """Remove our own socket; what somebody has put in its place stays."""
-    try:
-        if posix.stat(path).st_ino == inode:
-            posix.unlink(path)
-    except OSError:  # it is gone, or the file system is read-only by now
-        pass
-
-
 def inode_of(path: bytes) -> int:
     """What tells it from another at the same path; 0: there is none."""
     try:
@@ -120,7 +107,6 @@ def inode_of(path: bytes) -> int:
 
 def _handed_on(sock: object) -> int:
     fd: int = sock.detach()  # type: ignore[attr-defined]
-    sys.modules.pop("_socket", None)
     return fd
 
 

@@ -23,7 +23,8 @@ FULL_DISK = (ENOSPC, EDQUOT, EFBIG)
 NEWLINE = 10
 
 CHUNK_BYTES = 4096
-"""One page: what a pipe's slot holds, and less than any terminal's or socket's buffer."""
+"""One page: what a pipe's slot holds, and less than any terminal's or socket's buffer. A pipe takes
+all or nothing of so much, so nobody's line comes into ours."""
 
 _S_IFMT, _S_IFIFO, _S_IFCHR, _S_IFSOCK = 0o170000, 0o010000, 0o020000, 0o140000
 
@@ -79,8 +80,9 @@ class LogWriter:
     def flush(self) -> None:
         """Write as much as the file takes now."""
         while self._queue and not self._is_dead:
+            upto = self._queue.rfind(b"\n", 0, CHUNK_BYTES) + 1 or CHUNK_BYTES
             try:
-                written = self._write(bytes(self._queue[:CHUNK_BYTES]))
+                written = self._write(bytes(self._queue[:upto]))
             except BlockingIOError:
                 return
             except OSError as exc:
@@ -176,17 +178,16 @@ class _PipeWriter:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._read_fd, self._write_fd = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
-        self._held_bytes = 0
-        """In our own pipe, and counted as not yet written."""
 
     def write(self, chunk: bytes) -> int:
-        if not self._held_bytes:
-            self._held_bytes = posix.write(self._write_fd, chunk)
-        moved = posix.splice(
-            self._read_fd, self._fd, self._held_bytes, flags=posix.SPLICE_F_NONBLOCK
-        )
-        self._held_bytes -= moved
-        return moved
+        held = posix.write(self._write_fd, chunk)
+        try:
+            moved = posix.splice(self._read_fd, self._fd, held, flags=posix.SPLICE_F_NONBLOCK)
+            held -= moved
+            return moved
+        finally:
+            if held:  # what is written next may be longer
+                posix.read(self._read_fd, held)
 
 
 def _socket_writer(fd: int) -> Callable[[bytes], int]:

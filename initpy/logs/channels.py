@@ -11,10 +11,12 @@ import array
 import fcntl
 import os
 import time
+from collections import deque
 
+from initpy.logplan import MAX_SINKS
 from initpy.logs.forms import Raw
 from initpy.logs.lines import Run, cut, join
-from initpy.logs.memory import DESK_BYTES, TAIL_BYTES, State
+from initpy.logs.memory import DESK_BYTES, TAIL_BYTES, FileNote, State
 from initpy.logs.sinks import F_SETPIPE_SZ, PIPE_BYTES, FileSink, StreamSink
 
 TYPE_CHECKING = False
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from initpy.logplan import Channel
+    from initpy.logs.files import LogFile
     from initpy.logs.forms import Form
     from initpy.logs.limits import RateLimit
     from initpy.logs.memory import Memory
@@ -46,12 +49,19 @@ MESSAGE_END_S = 1.0
 """With `multiline`: after so long without a further line, a message is taken to be whole."""
 
 
+LINE_END, MESSAGE_END = 1, 2
+"""What a step of the bytes that are held is, if nothing follows them."""
+
+
 class Outlet:
     """One sink of a channel, and what it is still to be given."""
 
-    def __init__(self, sink: Sink, form: Form, *, drops: bool) -> None:
+    def __init__(self, sink: Sink, form: Form, *, drops: bool, is_shared: bool = False) -> None:
+        """`is_shared`: other channels write to the same sink."""
         self.sink = sink
         self.form = form
+        self.is_shared = is_shared
+        self.is_raw = isinstance(form, Raw)
         self.on_taken: Callable[[], None] = lambda: None
         """Called when a stalled sink has taken more."""
         self._drops = drops
@@ -70,6 +80,13 @@ class Outlet:
     def is_done(self) -> bool:
         """It has all that it was given, or does not hold anybody back."""
         return self._drops or self._at == self._end
+
+    @property
+    def file(self) -> LogFile | None:
+        """If its size tells how much of what was given it has."""
+        if isinstance(self.sink, FileSink) and not self.is_shared and not self._drops:
+            return self.sink.file
+        return None
 
     @property
     def taken(self) -> int:
@@ -120,6 +137,18 @@ class Outlet:
         self.sink.lost_lines += lines
 
 
+class _After:
+    """What is so when the sinks have all of a step; see `State`."""
+
+    __slots__ = ("continues", "has_ended", "held", "is_mid_line")
+
+    def __init__(self, held: bytes, continues: bool, is_mid_line: bool, has_ended: bool) -> None:
+        self.held = held
+        self.continues = continues
+        self.is_mid_line = is_mid_line
+        self.has_ended = has_ended
+
+
 class ChannelRelay:
     """What the relay does for one channel."""
 
@@ -133,13 +162,13 @@ class ChannelRelay:
         limit: RateLimit | None = None,
         starts: re.Pattern[bytes] | None = None,
         escapes: re.Pattern[bytes] | None = None,
-        owns_file: bool = False,
+        making: int = 0,
     ) -> None:
         """Take over what the last relay has left; `start` goes on with it.
 
         `watch` is called when it is to be told of bytes in its pipe, and when not any more.
-        `starts` matches where a message begins, `escapes` what `strip_ansi` takes out. `owns_file`:
-        no other channel writes to the file that it writes to.
+        `starts` matches where a message begins, `escapes` what `strip_ansi` takes out. `making`
+        stands for all that decides what is made of the same bytes.
         """
         self.fd = channel.fd
         self.slot = channel.slot
@@ -149,32 +178,40 @@ class ChannelRelay:
         self._limit = limit
         self._starts = starts
         self._escapes = escapes
-        self._owns_file = owns_file
         self._max_line = channel.plan.max_line
-        self._files = [
-            (number, outlet.sink.file)
-            for number, outlet in enumerate(outlets)
-            if owns_file and isinstance(outlet.sink, FileSink)
-        ]
-        """With the number of each among the sinks. How far the first has come can be told by its
-        size."""
-        self._is_raw = not (limit or starts or escapes) and all(
-            isinstance(outlet.form, Raw) for outlet in outlets
-        )
+        self._files = {
+            number: outlet.file for number, outlet in enumerate(outlets) if outlet.file is not None
+        }
+        """By their numbers among the sinks. How far they have come can be told by their sizes."""
+        self._is_raw = not (limit or starts or escapes) and all(it.is_raw for it in outlets)
         self._pid = channel.pid
-        self._has_ended = channel.pid == 0
-        memory.claim(channel.slot, channel.serial)
-        state, self._restored_taken = memory.restore(channel.slot)
-        self._count_what_file_has(memory.noted_file(channel.slot))
+        self._is_idle = channel.pid == 0
+        """Nobody writes to it; but for those whom the last instance has left."""
+        counts = memory.claim(channel.slot, channel.serial, making)
+        state, taken = memory.restore(channel.slot)
+        if counts:
+            taken = self._with_what_files_have(memory.noted_files(channel.slot), taken)
+        self._restored_taken = taken if counts and not limit else []
         memory.keep(channel.slot, state, tuple(self._restored_taken))  # for the desk will be used
         self._total = state.total
         self._held = state.held
         self._continues = state.continues
+        self._is_mid_line = state.is_mid_line
+        """The last byte that was written is no newline; of what is raw, that is."""
+        self._ended_there = state.has_ended
+        """And the instance that wrote it has ended since."""
         self._time_ns = state.time_ns
         self._held_pid = state.pid
-        self._after: tuple[bytes, bool] | None = None
-        """While a sink has not taken all of a step: what will be held then, and whether that
-        continues a line."""
+        self._marks: deque[tuple[int, int]] = deque()
+        """Where in what the channel ever had an instance has ended (0), or the next begins (its
+        pid), as far as that has not been read."""
+        self._ending = state.ending
+        self._own_raw = next(
+            (it for it, outlet in enumerate(outlets) if outlet.is_raw and not outlet.is_shared), -1
+        )
+        """The number of a sink that has to be told where an instance's last line ends."""
+        self._after: _After | None = None
+        """While a sink has not taken all of a step: what will be then."""
         self._is_told_of = False
         """What is stalled is no step, but a line of our own."""
         self._waiting = array.array("i", [0])
@@ -192,39 +229,41 @@ class ChannelRelay:
 
     def start(self) -> None:
         """Go on with what the last relay has left."""
-        memory, held, taken = self._memory, self._held, self._restored_taken
+        memory, held = self._memory, self._held
         self._watch(self, True)
         memory.desk[: len(held)] = held
+        if self._is_idle:
+            self._marks.append((self._total + self.count_waiting(), 0))
         missing = min(self._total - memory.tail_total(self.slot), len(held))
         if missing > 0:
             memory.put_tail(self.slot, len(held) - missing, len(held), self._total)
         if held:
             pid, self._pid = self._pid, self._held_pid or self._pid
-            self._work(held, len(held), [] if self._limit else taken)
+            self._work_on_held(self._restored_taken)
             self._pid = pid
+        self._pass_marks()
 
-    def _count_what_file_has(self, noted: tuple[int, int] | None) -> None:
+    def _with_what_files_have(self, noted: dict[int, FileNote], taken: list[int]) -> list[int]:
         """The last relay may have died before it could note that a file has taken something: the
         file's size tells."""
-        if noted is None or not self._files:
-            return
-        number, file = self._files[0]
-        try:
-            inode, size = file.identity()
-        except OSError:
-            return
-        if inode == noted[0] and size > noted[1]:
-            taken = [*self._restored_taken, 0, 0, 0, 0][:4]
-            taken[number] = max(taken[number], size - noted[1])
-            self._restored_taken = taken
+        for number, note in noted.items():
+            file = self._files.get(number)
+            if file is not None:
+                has = note.taken + file.grown_since(note.inode, note.size)
+                taken = list(_padded(taken))
+                taken[number] = max(taken[number], has)
+        return taken
 
-    def _note_file(self) -> None:
-        """Before bytes in work go to a file that is ours alone."""
-        if self._files:
+    def _note_files(self, taken: Sequence[int] = ()) -> None:
+        """Before bytes in work go to files that are ours alone; they have `taken` some of it."""
+        notes = {}
+        for number, file in self._files.items():
             try:
-                self._memory.note_file(self.slot, *self._files[0][1].identity())
+                inode, size = file.identity()
             except OSError:  # nothing will be written to it
-                return
+                continue
+            notes[number] = FileNote(inode, size, _padded(taken)[number])
+        self._memory.note_files(self.slot, notes)
 
     def count_waiting(self) -> int:
         """Bytes in the pipe."""
@@ -236,6 +275,8 @@ class ChannelRelay:
         if self.is_stalled:
             return
         waiting = self.count_waiting()
+        if self._marks:
+            waiting = min(waiting, self._marks[0][0] - self._total)
         if waiting > FULL_PIPE_BYTES and not self._has_large_pipe:
             self._enlarge_pipe()
         if waiting > 2 * TAIL_BYTES and self._is_raw and not self._held:
@@ -246,28 +287,39 @@ class ChannelRelay:
                 most = max(most, TAIL_BYTES)
             count = min(waiting, most, DESK_BYTES - len(self._held))
             self._read(count, has_more=waiting - count >= TAIL_BYTES)
-        elif self._has_ended:
-            self._finish()
 
     def set_started(self, pid: int) -> None:
-        """Another instance writes to it."""
-        self._pid = pid
-        self._has_ended = False
+        """Another instance writes to it, behind all that came before the end of the last one."""
+        self._is_idle = False
+        if self._marks:
+            self._marks.append((self._marks[-1][0], pid))
+        else:
+            self._pid = pid
 
     def set_ended(self) -> None:
-        """The instance has ended: when the pipe is empty, a last line without a newline is one."""
-        self._has_ended = True
-        upto = self._total + self.count_waiting()
-        while self._total < upto and not self.is_stalled:
-            self.step()
-        if self._has_ended and not self.is_stalled:
-            self._finish()
+        """The instance has ended: behind what is in the pipe now, an unfinished line is one."""
+        self._is_idle = True
+        self._marks.append((self._total + self.count_waiting(), 0))
+        self._pass_marks()
+
+    def _pass_marks(self) -> None:
+        """As far as no sink stalls."""
+        while self._marks and not self.is_stalled:
+            position, pid = self._marks[0]
+            if self._total < position:
+                self.step()
+                continue
+            self._marks.popleft()
+            if pid:
+                self._pid = pid
+            else:
+                self._finish()
 
     def end_message(self) -> None:
         """No further line has come: the message is whole."""
         self.message_ends_at = None
-        if not self.is_stalled:
-            self._work(self._held, len(self._held), [], is_message_end=True)
+        if self._held and not self.is_stalled:
+            self._end_with(MESSAGE_END)
 
     def tell(self, text: str) -> None:
         """Write a line of our own among the channel's."""
@@ -277,7 +329,8 @@ class ChannelRelay:
         formed = [outlet.form.form([run], now, self._pid) for outlet in self._outlets]
         self._give([(text, len(text)) for text in formed])
         if not self._are_done():
-            self._stall(self._held, self._continues)
+            after = _After(self._held, self._continues, self._is_mid_line, self._ended_there)
+            self._stall(after)
         else:
             self._is_told_of = False
 
@@ -290,9 +343,9 @@ class ChannelRelay:
             memory.desk[:ahead] = self._held
         memory.begin_read(self.slot, ahead, count)
         got = os.readv(self.fd, [memory.desk_view[ahead : ahead + count]])
-        memory.end_read(got)
-        self._total += got
         self._time_ns = time.time_ns()
+        memory.end_read(got, self._time_ns, self._pid)
+        self._total += got
         self._owes_tail = has_more and self._is_raw  # the next read will overwrite all of it
         if not self._owes_tail:
             memory.put_tail(self.slot, ahead, ahead + got, self._total)
@@ -304,6 +357,8 @@ class ChannelRelay:
         sink = self._outlets[0].sink
         if len(self._outlets) > 1 or not isinstance(sink, StreamSink) or not sink.takes_splice:
             return waiting
+        if self._outlets[0].is_shared or self._owes_newline:  # whole lines only
+            return waiting
         while waiting > TAIL_BYTES and not sink.is_stalled:
             try:
                 most = waiting - TAIL_BYTES
@@ -312,6 +367,8 @@ class ChannelRelay:
                 break
             self._total += moved
             waiting -= moved
+        self._is_mid_line = False  # nobody has seen what the last byte was
+        self._owes_tail = True
         self._memory.keep(self.slot, self._state(b""))
         return waiting
 
@@ -326,41 +383,76 @@ class ChannelRelay:
     ) -> None:
         """Give what can be made of raw[:end] to the sinks, but for what each has `taken`; and hold
         the rest."""
-        if not taken:
-            self._note_file()
+        if self._files:
+            self._note_files(taken)
         if self._is_raw:
             upto = end if is_end else self._raw_upto(raw, end)
+            if taken:
+                upto = min(max([upto, *[it - self._owes_newline for it in taken]]), end)
             continues = False
-            upto = max([upto, *taken[: len(self._outlets)]])
-            self._give([(raw, upto)] * len(self._outlets), taken)
+            formed = [(raw, upto)] * len(self._outlets)
         else:
             raw = raw[:end]
             runs, upto, continues = self._runs(raw, is_end, is_message_end or is_end)
-            formed = [outlet.form.form(runs, self._time_ns, self._pid) for outlet in self._outlets]
-            self._give([(text, len(text)) for text in formed], taken)
-        rest = raw[upto:end]
+            texts = [outlet.form.form(runs, self._time_ns, self._pid) for outlet in self._outlets]
+            formed = [(text, len(text)) for text in texts]
+        if self._owes_newline or is_end:
+            formed = self._with_newlines(formed, is_end=is_end)
+        is_mid_line = self._is_mid_line
+        if self._own_raw >= 0:
+            text, length = formed[self._own_raw]
+            is_mid_line = text[length - 1] != NEWLINE if length else is_mid_line
+        after = _After(raw[upto:end], continues, is_mid_line, is_end or self._ended_there)
+        if upto and not is_end:
+            after.has_ended = False
+        self._give(formed, taken)
         if self._are_done():
-            self._settle(rest, continues)
+            self._settle(after)
         else:
             whole = raw[:end]
             if self._is_raw:
                 for outlet in self._outlets:
                     outlet.keep_own(whole)
             self._held = whole
-            self._stall(rest, continues)
+            self._stall(after)
+
+    @property
+    def _owes_newline(self) -> bool:
+        """What comes now is another instance's, and the last one's line has no end: where output is
+        raw, it gets one."""
+        return self._is_mid_line and self._ended_there
+
+    def _with_newlines(
+        self, formed: list[tuple[Buffer, int]], *, is_end: bool
+    ) -> list[tuple[Buffer, int]]:
+        """Where output is raw, end the line of an instance that has ended; at once where another
+        channel's line may come next."""
+        found: list[tuple[Buffer, int]] = []
+        for outlet, (raw, end) in zip(self._outlets, formed, strict=True):
+            if not outlet.is_raw or not end:
+                found.append((raw, end))
+                continue
+            text = b"\n" * (self._owes_newline and not outlet.is_shared) + raw[:end]
+            if is_end and outlet.is_shared and text[-1] != NEWLINE:
+                text += b"\n"
+            found.append((text, len(text)))
+        return found
 
     def _raw_upto(self, raw: Buffer, end: int) -> int:
         """How much of raw bytes goes to the sinks now: a line that is not whole as well, unless the
-        file may have to be rotated before its end."""
+        file may have to be rotated before its end, or another channel's line may come next."""
         for outlet in self._outlets:
             sink = outlet.sink
-            if isinstance(sink, StreamSink):
+            if isinstance(sink, StreamSink) and not outlet.is_shared:
+                newline = raw.rfind(b"\n", 0, end) + 1
+                if 0 < newline < end and self.count_waiting():  # then the rest of it comes at once
+                    return newline
                 continue
             try:
                 has_room = isinstance(sink, FileSink) and sink.file.room() > end + self._max_line
             except OSError:
                 has_room = False
-            if not (has_room and self._owns_file):
+            if outlet.is_shared or not has_room:
                 newline = raw.rfind(b"\n", 0, end) + 1
                 return end if end - newline > self._max_line else newline
         return end
@@ -407,19 +499,23 @@ class ChannelRelay:
     def _are_done(self) -> bool:
         return all(outlet.is_done for outlet in self._outlets)
 
-    def _settle(self, held: bytes, continues: bool) -> None:
+    def _settle(self, after: _After) -> None:
         """All sinks have all of a step."""
-        self._held, self._continues = held, continues
-        self._memory.keep(self.slot, self._state(held))
+        self._held, self._continues = after.held, after.continues
+        self._is_mid_line, self._ended_there = after.is_mid_line, after.has_ended
+        self._ending = 0
+        self._memory.keep(self.slot, self._state(after.held))
 
-    def _stall(self, rest: bytes, continues: bool) -> None:
+    def _stall(self, after: _After) -> None:
         """A sink has not taken all of it: hold the whole step until it has."""
-        self._after = (rest, continues)
+        self._after = after
         if self._owes_tail:  # for it may be long until the next read
             end = len(self._held)
             self._memory.put_tail(self.slot, max(0, end - TAIL_BYTES), end, self._total)
             self._owes_tail = end < TAIL_BYTES
         self._memory.keep(self.slot, self._state(self._held), self._taken())
+        if self._files:
+            self._note_files(self._taken())
         self._watch(self, False)
 
     def _on_taken(self) -> None:
@@ -428,12 +524,11 @@ class ChannelRelay:
         if not self._are_done():
             self._memory.note_progress(self.slot, self._taken())
             return
-        (rest, continues), self._after = self._after, None
+        after, self._after = self._after, None
         self._is_told_of = False
-        self._settle(rest, continues)
+        self._settle(after)
         self._watch(self, True)
-        if self._has_ended:
-            self.set_ended()
+        self._pass_marks()
 
     def _taken(self) -> tuple[int, ...]:
         if self._is_told_of:
@@ -441,16 +536,37 @@ class ChannelRelay:
         return tuple([outlet.taken for outlet in self._outlets])
 
     def _finish(self) -> None:
-        """The pipe is empty, and the instance gone."""
-        self._has_ended = False
+        """Nothing of the instance that has ended is in the pipe any more."""
         self.message_ends_at = None
         if self._held:
-            self._work(self._held, len(self._held), [], is_end=True)
-        elif self._continues:
-            self._settle(b"", False)
+            self._end_with(LINE_END)
+        elif self._continues or self._is_mid_line:
+            self._settle(_After(b"", False, self._is_mid_line, has_ended=True))
+
+    def _end_with(self, ending: int) -> None:
+        """Nothing follows what is held. That is noted first: another relay has to make the same of
+        it."""
+        self._ending = ending
+        self._memory.keep(self.slot, self._state(self._held))
+        self._work_on_held([])
+
+    def _work_on_held(self, taken: list[int]) -> None:
+        is_end = self._ending == LINE_END
+        is_message_end = self._ending == MESSAGE_END
+        held = self._held
+        self._work(held, len(held), taken, is_end=is_end, is_message_end=is_message_end)
 
     def _state(self, held: bytes) -> State:
-        return State(self._total, self._time_ns, held, self._pid, self._continues)
+        return State(
+            self._total,
+            self._time_ns,
+            held,
+            self._pid,
+            continues=self._continues,
+            is_mid_line=self._is_mid_line,
+            has_ended=self._ended_there,
+            ending=self._ending,
+        )
 
     def _enlarge_pipe(self) -> None:
         self._has_large_pipe = True
@@ -461,4 +577,4 @@ class ChannelRelay:
 
 
 def _padded(taken: Sequence[int]) -> tuple[int, ...]:
-    return (*taken, 0, 0, 0, 0)[:4]
+    return (*taken, *[0] * MAX_SINKS)[:MAX_SINKS]

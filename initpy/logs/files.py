@@ -8,11 +8,13 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import mmap
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-MODE = 0o644
+MODE, OWN_MODE = 0o644, 0o600
+SIGKILL = 9
+MOST_FDS = 2**20
 NEWLINE = 10
 COPY_BYTES = 64 * 1024
 
@@ -31,15 +33,23 @@ class LogFile:
         backups: int = 0,
         *,
         gzips: bool = False,
+        is_generated: bool = False,
     ) -> None:
-        """Nothing is opened before the first write."""
+        """Nothing is opened before the first write. `is_generated`: see `logplan.Sink`."""
         self.path = path
         self._max_bytes = max_bytes
         self._backups = backups
         self._gzips = gzips
+        self._mode = OWN_MODE if is_generated else MODE
+        self._flags = os.O_NOFOLLOW if is_generated else 0
         self._packer = 0
         """The process that compresses a file; 0: none does."""
         self._packs_inode = 0
+        self._has_plain_backups = gzips
+        """There may be some, which are to be compressed."""
+        self._unpackable: set[int] = set()
+        """The inodes of those with which it went wrong, since the last rotation."""
+        self._has_cleaned = False
         self._fd = -1
         self._size = self._inode = 0
         self._is_regular = True
@@ -63,6 +73,28 @@ class LogFile:
         """
         self._open()
         return (self._inode, self._size) if self._is_regular else (0, 0)
+
+    def grown_since(self, inode: int, size: int) -> int:
+        """How much has been written since the file was that one and had that size, as far as it is
+        still there; it may have been rotated since."""
+        try:
+            self._open()
+        except OSError:
+            return 0
+        if not inode or not self._is_regular:
+            return 0
+        if inode == self._inode:
+            return max(0, self._size - size)
+        newer = self._size
+        for number in range(1, self._backups + 1):
+            try:
+                status = os.stat(self._backup(number))
+            except OSError:  # the one that was is gone
+                return 0
+            if status.st_ino == inode:
+                return newer + max(0, status.st_size - size)
+            newer += status.st_size
+        return 0
 
     def write(self, raw: bytes | mmap.mmap, start: int, end: int) -> int:
         """Append raw[start:end], which ends with a line; rotates before a line that has no room.
@@ -89,6 +121,15 @@ class LogFile:
         except OSError as exc:
             raise ShortWriteError(exc, at - start) from None
         return at - start
+
+    def close(self) -> None:
+        """It is given up: nobody is left to use what is being compressed."""
+        self.reopen()
+        if self._packer:
+            os.kill(self._packer, SIGKILL)
+            os.waitpid(self._packer, 0)
+            _unlink_if_there(self._temporary(self._packer))
+            self._packer = 0
 
     def reopen(self) -> None:
         """The file may have been moved away: the next write opens what is there then."""
@@ -117,7 +158,7 @@ class LogFile:
         if self._fd >= 0:
             return
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY
-        self._fd = os.open(self.path, flags, MODE)
+        self._fd = os.open(self.path, flags | self._flags, self._mode)
         status = os.fstat(self._fd)
         self._is_regular = status.st_mode & 0o170000 == 0o100000
         self._size, self._inode = status.st_size, status.st_ino
@@ -139,7 +180,7 @@ class LogFile:
             self._size = 0
             return
         for number in range(self._backups, 0, -1):
-            for gz in (b"", b".gz") if self._gzips else (b"",):
+            for gz in (b"", b".gz"):  # it may have been compressed when the plan was another
                 if number == self._backups:
                     _unlink_if_there(self._backup(number, gz))
                 else:
@@ -147,51 +188,75 @@ class LogFile:
         _rename_if_there(path, self._backup(1))
         self.reopen()
         self._open()
-        self.look_after_packer()
+        self._has_plain_backups = self._gzips
+        self._unpackable.clear()
 
     # ------------------------------------------------------------ compression
 
     @property
     def is_packing(self) -> bool:
         """Whether to call `look_after_packer` from time to time."""
-        return bool(self._packer)
+        return self._has_plain_backups
 
     def look_after_packer(self) -> None:
         """Compress old files, one after the other, each in a process of its own.
 
-        That process only makes FILE.gz.tmp; the names are changed here, where no rotation can come
-        between.
+        That process only makes a temporary file; the names are changed here, where no rotation can
+        come between, when it has ended well. What was under way when another relay died is begun
+        anew.
         """
+        if not self._has_cleaned:
+            self._has_cleaned = True
+            self._remove_temporaries()
         if self._packer:
-            pid, _ = os.waitpid(self._packer, os.WNOHANG)
+            pid, status = os.waitpid(self._packer, os.WNOHANG)
             if not pid:
                 return
             self._packer = 0
-            self._put_packed()
-        for plain, inode in self._plain_backups() if self._gzips else ():
+            if status or not self._put_packed(self._temporary(pid)):
+                self._unpackable.add(self._packs_inode)
+                _unlink_if_there(self._temporary(pid))
+        for plain, inode in self._plain_backups():
             self._packs_inode = inode
-            self._packer = _start_packer(plain, self.path + b".gz.tmp")
-            return
-
-    def _put_packed(self) -> None:
-        temporary = self.path + b".gz.tmp"
-        for number in range(1, self._backups + 1):
             try:
-                inode = os.stat(self._backup(number)).st_ino
-            except FileNotFoundError:
-                continue
-            if inode == self._packs_inode and os.path.exists(temporary):
-                os.rename(temporary, self._backup(number, b".gz"))
-                os.unlink(self._backup(number))
-                self._packs_inode = 0  # the number may be given to another file
+                self._packer = _start_packer(plain, self._temporary)
+            except OSError:  # no descriptor, no process: perhaps at the next rotation
+                break
+            return
+        self._has_plain_backups = False
+
+    def _temporary(self, pid: int) -> bytes:
+        return self.path + b".gz.%d.tmp" % pid
+
+    def _remove_temporaries(self) -> None:
+        """What the packers of other relays have left; one that is still at it works in vain."""
+        folder, name = os.path.split(self.path)
+        begin, end = name + b".gz.", b".tmp"
+        try:
+            others = os.listdir(folder)
+        except OSError:  # then there are none
+            return
+        for other in others:
+            is_ours = other.startswith(begin) and other.endswith(end)
+            if is_ours and other[len(begin) : -len(end)].isdigit():
+                _unlink_if_there(os.path.join(folder, other))
+
+    def _put_packed(self, temporary: bytes) -> bool:
+        """Put it in the place of what it was made of. Returns whether that was possible."""
+        try:
+            for number in range(1, self._backups + 1):
+                if _inode_of(self._backup(number)) == self._packs_inode:
+                    os.rename(temporary, self._backup(number, b".gz"))
+                    os.unlink(self._backup(number))
+                    return True
+        except OSError:
+            return False
+        return False  # it has been rotated away
 
     def _plain_backups(self) -> Iterator[tuple[bytes, int]]:
-        for number in range(1, self._backups + 1):
-            try:
-                inode = os.stat(self._backup(number)).st_ino
-            except FileNotFoundError:
-                continue
-            if inode != self._packs_inode:  # else it has been tried, and failed
+        for number in range(1, self._backups + 1) if self._gzips else ():
+            inode = _inode_of(self._backup(number))
+            if inode and inode not in self._unpackable:
                 yield self._backup(number), inode
 
     def _backup(self, number: int, gz: bytes = b"") -> bytes:
@@ -204,6 +269,14 @@ class ShortWriteError(OSError):
     def __init__(self, cause: OSError, written: int) -> None:
         super().__init__(cause.errno, cause.strerror)
         self.written = written
+
+
+def _inode_of(path: bytes) -> int:
+    """0: there is no such file."""
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return 0
 
 
 def _rename_if_there(old: bytes, new: bytes) -> None:
@@ -220,7 +293,7 @@ def _unlink_if_there(path: bytes) -> None:
         return
 
 
-def _start_packer(path: bytes, packed: bytes) -> int:
+def _start_packer(path: bytes, temporary: Callable[[int], bytes]) -> int:
     source_fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # now: it will soon have another name
     pid = os.fork()
     if pid:
@@ -228,12 +301,14 @@ def _start_packer(path: bytes, packed: bytes) -> int:
         return pid
     code = 1
     try:
+        os.closerange(0, source_fd)  # for it may outlive the relay
+        os.closerange(source_fd + 1, MOST_FDS)
         os.nice(10)
-        _gzip(source_fd, packed)
+        _gzip(source_fd, temporary(os.getpid()))
         code = 0
     finally:
         if code:
-            _unlink_if_there(packed)  # what is there must be whole
+            _unlink_if_there(temporary(os.getpid()))
         os._exit(code)
 
 

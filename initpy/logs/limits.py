@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 
 class RateLimit:
-    """Shared by the channels of one process. Windows follow one another; what one leaves unused is
-    not saved for the next."""
+    """Shared by all channels of a program's processes. Windows follow one another; what one leaves
+    unused is not saved for the next."""
 
     def __init__(self, lines: int, per_s: float) -> None:
         self._lines = lines

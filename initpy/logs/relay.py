@@ -6,6 +6,7 @@ knows of no reload: PID 1 has it leave, and starts the next.
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import time
@@ -23,7 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
 
-    from initpy.logplan import Channel, LogPlan
+    from initpy.logplan import Channel, ChannelPlan, LogPlan
     from initpy.logplan import Sink as SinkPlan
     from initpy.logs.forms import Form
     from initpy.logs.sinks import Sink
@@ -70,12 +71,16 @@ class Relay:
         self._frames = Frames()
         self._memory = Memory(plan.memory_fd, 1 + max([it.slot for it in plan.channels], default=0))
         self._sinks: dict[object, Sink] = {}
-        self._limits: dict[tuple[str, str], RateLimit] = {}
+        self._limits: dict[str, RateLimit] = {}
+        """Of each program that has one."""
         self._watched_sinks: dict[int, Sink] = {}
         self._closing: set[int] = set()
         """Slots of channels to which nobody writes any more."""
         self._drain_until: float | None = None
         self._exit_code: int | None = None
+        self._prefix_width = plan.prefix_width or max(
+            [len(it.plan.process) for it in plan.channels], default=0
+        )
         self._users: dict[tuple[str, bytes], int] = {}
         """How many channels write to each target."""
         for it in plan.channels:
@@ -85,7 +90,7 @@ class Relay:
         self._serials = {it.slot: it.serial for it in plan.channels}
         self._by_slot = {channel.slot: channel for channel in self._channels.values()}
         self._limited = [
-            (self._limits[it.plan.program, it.plan.process], self._channels[it.fd])
+            (self._limits[it.plan.program], self._channels[it.fd])
             for it in plan.channels
             if it.plan.rate_limit
         ]
@@ -96,8 +101,11 @@ class Relay:
         self._epoll.register(self._plan.commands_fd, select.EPOLLIN)
         for channel in self._channels.values():
             channel.start()
+        self._watch_sinks()  # they may have stalled already
         while self._exit_code is None:
             self._turn()
+        for sink in self._files:
+            sink.file.close()
         return self._exit_code
 
     def _turn(self) -> None:
@@ -139,12 +147,16 @@ class Relay:
         for channel in self._channels.values():
             if channel.message_ends_at is not None and channel.message_ends_at <= now:
                 channel.end_message()
-        for limit, channel in self._limited:
-            is_open = channel.slot in self._by_slot
-            if limit.dropped and limit.ends_at <= now and is_open and not channel.is_stalled:
-                channel.tell(f"initpy: {limit.take_dropped()} lines were dropped: over rate_limit")
+        self._tell_of_dropped(now)
         for sink in self._files if self._packs else ():
             sink.tend()
+
+    def _tell_of_dropped(self, ended_by: float) -> None:
+        """Where a rate limit's window has ended by then, in one of the program's channels."""
+        for limit, channel in self._limited:
+            is_open = channel.slot in self._by_slot
+            if limit.dropped and limit.ends_at <= ended_by and is_open and not channel.is_stalled:
+                channel.tell(f"initpy: {limit.take_dropped()} lines were dropped: over rate_limit")
 
     # ------------------------------------------------------------ what is watched
 
@@ -200,6 +212,9 @@ class Relay:
                 case ("reopen",):
                     for sink in self._sinks.values():
                         sink.reopen()
+                case ("leave",):
+                    self._tell_of_dropped(math.inf)
+                    self._exit_code = LEFT
                 case ("drain", int() | float() as timeout_s):
                     self._drain_until = time.monotonic() + timeout_s
                 case _:
@@ -224,6 +239,7 @@ class Relay:
         if is_empty:
             for channel in channels:
                 channel.set_ended()
+            self._tell_of_dropped(math.inf)
             if not any(channel.is_stalled for channel in channels):
                 self._exit_code = DRAINED
         if self._exit_code is None and time.monotonic() >= (self._drain_until or 0.0):
@@ -235,9 +251,7 @@ class Relay:
         plan = channel.plan
         limit = None
         if plan.rate_limit is not None:
-            limit = self._limits.setdefault(
-                (plan.program, plan.process), RateLimit(*plan.rate_limit)
-            )
+            limit = self._limits.setdefault(plan.program, RateLimit(*plan.rate_limit))
         starts = escapes = None
         if plan.multiline or plan.strip_ansi:
             import re  # noqa: PLC0415 - 1 MB, for those who want it
@@ -252,8 +266,8 @@ class Relay:
         for sink_plan in plan.sinks:
             sink = self._sink(sink_plan)
             form = self._form(channel, sink_plan, sink)
-            outlets.append(Outlet(sink, form, drops=sink_plan.drops))
-        owns_file = all(self._users[_identity(it)] == 1 for it in plan.sinks)
+            is_shared = self._users[_identity(sink_plan)] > 1
+            outlets.append(Outlet(sink, form, drops=sink_plan.drops, is_shared=is_shared))
         return ChannelRelay(
             channel,
             self._memory,
@@ -262,7 +276,7 @@ class Relay:
             limit=limit,
             starts=starts,
             escapes=escapes,
-            owns_file=owns_file,
+            making=_fingerprint(plan, self._prefix_width),
         )
 
     def _sink(self, plan: SinkPlan) -> Sink:
@@ -276,7 +290,13 @@ class Relay:
         if plan.kind == STREAM:
             return StreamSink(int(plan.target), self._report, pipe_bytes=STREAM_PIPE_BYTES)
         if plan.kind == FILE:
-            file = LogFile(plan.target, plan.max_bytes, plan.backups, gzips=plan.gzips)
+            file = LogFile(
+                plan.target,
+                plan.max_bytes,
+                plan.backups,
+                gzips=plan.gzips,
+                is_generated=plan.is_generated,
+            )
             return FileSink(file, self._report)
         from initpy.logs.syslog import Address, SyslogSink  # noqa: PLC0415 - for those who want it
 
@@ -290,8 +310,7 @@ class Relay:
             names = sorted({it.plan.process for it in self._plan.channels})
             has_colour = self._is_coloured and isinstance(sink, StreamSink) and sink.is_tty
             colour = COLOURS[names.index(of.process) % len(COLOURS)] if has_colour else 0
-            width = self._plan.prefix_width or max(map(len, names))
-            return Prefix(of.process, width, colour=colour, timestamps=plan.timestamps)
+            return Prefix(of.process, self._prefix_width, colour=colour, timestamps=plan.timestamps)
         if plan.form == JSON:
             return Json(of.program, of.process, of.channel, merges=plan.merges_json)
         return Raw()
@@ -299,3 +318,8 @@ class Relay:
 
 def _identity(plan: SinkPlan) -> tuple[str, bytes]:
     return plan.kind, plan.target
+
+
+def _fingerprint(plan: ChannelPlan, prefix_width: int) -> int:
+    """Another one where another plan makes something else of the same bytes."""
+    return int.from_bytes(repr((plan, prefix_width)).encode(), "big") % (2**61 - 1)

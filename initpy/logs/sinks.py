@@ -6,6 +6,7 @@ until it has the rest; the others wait in line, so that none cuts into another's
 
 from __future__ import annotations
 
+import array
 import errno
 import fcntl
 import os
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
 RETRY_S = 0.5
 """How soon a file that could not be written to is tried again."""
 
+ATOMIC_BYTES = 4096
+"""PIPE_BUF: of so much, a pipe takes all or nothing."""
+
+FIONREAD = 0x541B
+"""As nearly every kind of machine has it; the static executable has no module termios."""
+
 PIPE_BYTES = 1024 * 1024
 """What a pipe that others read may be enlarged to; the kernel may refuse."""
 
@@ -39,13 +46,19 @@ F_SETPIPE_SZ, F_GETPIPE_SZ = 1031, 1032
 class Sink:
     """What the kinds of sinks have in common: the line of those who wait for it."""
 
-    def __init__(self, report: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, report: Callable[[str, str], None], now: Callable[[], float] = time.monotonic
+    ) -> None:
         self._report = report
+        self._now = now
         self.lost_lines = 0
         """Dropped, by those who do not wait for it, since it last worked."""
         self.owner: Waiter | None = None
         """It has been given a part of what this channel has, and waits for the rest."""
         self._waiting: deque[Waiter] = deque()
+        self._retry_at = 0.0
+        """Not before; 0: it has not failed."""
+        self._failed_since: float | None = None
 
     def write(self, who: Waiter, raw: Buffer, start: int, end: int) -> int:
         """Take raw[start:end], whole lines. Returns how many bytes were taken; when that is less
@@ -90,7 +103,7 @@ class Sink:
 
     def waits_until(self) -> float | None:
         """When to `go_on`, by the monotonic clock; None: there is no such instant."""
-        return None
+        return self._retry_at if self.is_stalled and self._retry_at else None
 
     def reopen(self) -> None:
         """The file may have been moved away."""
@@ -98,10 +111,33 @@ class Sink:
     def tend(self) -> None:
         """Once a second, or sooner."""
 
+    # What is said once when it cannot be written to, and once when it can.
+
+    def _fail(self, name: str, exc: OSError) -> None:
+        now = self._now()
+        self._retry_at = now + RETRY_S
+        if self._failed_since is None:
+            self._failed_since = now
+            self._report("WARN", f"cannot write to {name}: {exc.strerror}; trying on")
+
+    def _recover(self, name: str) -> None:
+        if self._failed_since is None:
+            return
+        lost = f"{self.lost_lines} lines were lost" if self.lost_lines else "nothing was lost"
+        span_s = self._now() - self._failed_since
+        self._report("INFO", f"can write to {name} again after {span_s:.1f} s: {lost}")
+        self._failed_since, self._retry_at = None, 0.0
+        self.lost_lines = 0
+
 
 class StreamSink(Sink):
     """initpy's stdout or stderr, which others share: O_NONBLOCK would hold for them too, so there
-    is one way to write for each kind of file (as in linux.log)."""
+    is one way to write for each kind of file (as in linux.log).
+
+    Others may write to it between two writes of ours, as initpy itself does. So a pipe gets no
+    more at once than it has room for, up to the end of a line; only a line of more than
+    ATOMIC_BYTES may be cut.
+    """
 
     def __init__(
         self, fd: int, report: Callable[[str, str], None], pipe_bytes: int = PIPE_BYTES
@@ -112,13 +148,17 @@ class StreamSink(Sink):
         self._name = {1: "stdout", 2: "stderr"}.get(fd, f"descriptor {fd}")
         self._pipe_bytes = pipe_bytes
         self._is_dead = False
+        self._tells_room = False
+        """It is a pipe, and what is in it tells how much room it has."""
+        self._is_pollable = True
         self.is_tty = False
         self.takes_splice = False
         """splice may move bytes to `fd` from another pipe."""
         self._put = self._way_to_write()
+        self._inside = array.array("i", [0])
 
     def waits_for_fd(self) -> int:
-        return self.fd if self.is_stalled else -1
+        return self.fd if self.is_stalled and self._is_pollable else -1
 
     def _take(self, raw: Buffer, start: int, end: int) -> int:
         if self._is_dead:
@@ -127,7 +167,8 @@ class StreamSink(Sink):
         with memoryview(raw) as view:
             while at < end:
                 try:
-                    with view[at:end] as piece:
+                    upto = self._upto(raw, at, end) if self.takes_splice else end
+                    with view[at:upto] as piece:
                         at += self._put(piece)
                 except BlockingIOError:
                     if self.takes_splice and self._pipe_bytes:
@@ -136,11 +177,36 @@ class StreamSink(Sink):
                     break
                 except OSError as exc:
                     if exc.errno in FULL_DISK:
-                        break
+                        self._fail(self._name, exc)
+                        return at - start
                     self._is_dead = True
                     self._report("WARN", f"nobody reads {self._name} any more: {exc.strerror}")
                     return end - start
+        if self._failed_since is not None:
+            self._recover(self._name)
         return at - start
+
+    def _upto(self, raw: Buffer, at: int, end: int) -> int:
+        """How much to give to the pipe at once: the end of a line, up to which it takes it whole.
+
+        How much room it has cannot be asked. But two of its pages that follow one another hold more
+        than one page together, or they would be one; so what is in it takes at most twice as many
+        as it would need.
+        """
+        if end - at <= ATOMIC_BYTES:
+            return end
+        if self._tells_room:
+            fcntl.ioctl(self.fd, FIONREAD, self._inside)
+            size = fcntl.fcntl(self.fd, F_GETPIPE_SZ)
+            room = size - 2 * self._inside[0] - 2 * ATOMIC_BYTES
+            if end - at <= room:
+                return end
+            if room > ATOMIC_BYTES and (newline := raw.rfind(b"\n", at, at + room)) >= 0:
+                return newline + 1
+        newline = raw.rfind(b"\n", at, at + ATOMIC_BYTES)
+        if newline < 0:
+            newline = raw.find(b"\n", at, end)
+        return end if newline < 0 else newline + 1
 
     def _enlarge_pipe(self) -> None:
         """Once; a pipe that somebody has made larger still stays so."""
@@ -155,12 +221,15 @@ class StreamSink(Sink):
         mode = os.fstat(self.fd).st_mode
         if stat.S_ISFIFO(mode):
             self.takes_splice = True
-            return self._anew() or _PipeWriter(self.fd).write
+            anew = self._anew()
+            self._tells_room = anew is not None
+            return anew or _PipeWriter(self.fd).write
         if stat.S_ISSOCK(mode):
             return _socket_writer(self.fd)
         if stat.S_ISCHR(mode) and os.isatty(self.fd):
             self.is_tty = True
             return self._anew() or self._put_when_writable
+        self._is_pollable = False
         return lambda piece: os.write(self.fd, piece)  # a regular file or /dev/null
 
     def _anew(self) -> Callable[[memoryview], int] | None:
@@ -187,14 +256,16 @@ class _PipeWriter:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._read_fd, self._write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._held_bytes = 0
 
     def write(self, piece: memoryview) -> int:
-        if not self._held_bytes:
-            self._held_bytes = os.write(self._write_fd, piece)
-        moved = os.splice(self._read_fd, self._fd, self._held_bytes, flags=os.SPLICE_F_NONBLOCK)
-        self._held_bytes -= moved
-        return moved
+        held = os.write(self._write_fd, piece)
+        try:
+            moved = os.splice(self._read_fd, self._fd, held, flags=os.SPLICE_F_NONBLOCK)
+            held -= moved
+            return moved
+        finally:
+            if held:  # what comes next may be something else
+                os.read(self._read_fd, held)
 
 
 def _socket_writer(fd: int) -> Callable[[memoryview], int]:
@@ -220,14 +291,9 @@ class FileSink(Sink):
         report: Callable[[str, str], None],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(report)
+        super().__init__(report, now)
         self.file = file
-        self._now = now
-        self._retry_at: float | None = None
-        self._failed_since: float | None = None
-
-    def waits_until(self) -> float | None:
-        return self._retry_at if self.is_stalled else None
+        self._name = file.path.decode(errors="backslashreplace")
 
     def reopen(self) -> None:
         self.file.reopen()
@@ -238,36 +304,14 @@ class FileSink(Sink):
             self.file.look_after_packer()
 
     def _take(self, raw: Buffer, start: int, end: int) -> int:
-        if self._retry_at is not None and self._now() < self._retry_at:
+        if self._now() < self._retry_at:
             return 0
         try:
             taken = self.file.write(raw, start, end)
         except ShortWriteError as exc:
-            self._fail(exc)
+            self._fail(self._name, exc)
+            if exc.errno not in FULL_DISK:
+                self.file.reopen()
             return exc.written
-        if self._failed_since is not None:
-            self._recover()
+        self._recover(self._name)
         return taken
-
-    def _fail(self, exc: OSError) -> None:
-        now = self._now()
-        self._retry_at = now + RETRY_S
-        if self._failed_since is None:
-            self._failed_since = now
-            self._report(
-                "WARN", f"cannot write to {_shown(self.file.path)}: {exc.strerror}; trying on"
-            )
-        if exc.errno not in FULL_DISK:
-            self.file.reopen()
-
-    def _recover(self) -> None:
-        since = self._failed_since or 0.0
-        lost = f"{self.lost_lines} lines were lost" if self.lost_lines else "nothing was lost"
-        path, span_s = _shown(self.file.path), self._now() - since
-        self._report("INFO", f"can write to {path} again after {span_s:.1f} s: {lost}")
-        self._failed_since = self._retry_at = None
-        self.lost_lines = 0
-
-
-def _shown(path: bytes) -> str:
-    return path.decode(errors="backslashreplace")

@@ -67,16 +67,14 @@ class SyslogSink(Sink):
         report: Callable[[str, str], None],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(report)
+        super().__init__(report, now)
         self._address = address
-        self._now = now
         self._sock: _socket.socket | None = None
         self._is_stream = address.transport == "tcp"
         self._is_connecting = False
         self._frame = b""
         """TCP: a message of which the server has the first `_sent` bytes."""
         self._sent = 0
-        self._retry_at = 0.0
         self._has_failed = False
         self._resolved: list[tuple[int, Any] | OSError] = []
         self._is_resolving = False
@@ -113,10 +111,10 @@ class SyslogSink(Sink):
             if not self._is_stream:
                 self._retry_at = self._now() + FULL_S  # the kernel tells nobody that it has room
         except OSError as exc:
-            self._fail(exc)
+            self._lose(exc)
         else:
             if self._has_failed:
-                self._recover()
+                self._have_again()
         return at - start
 
     def _send(self, sock: _socket.socket, message: bytes) -> None:
@@ -213,7 +211,7 @@ class SyslogSink(Sink):
         self._resolved.append(found[self._attempts % len(found)])  # the next one after a failure
         self._attempts += 1
 
-    def _fail(self, exc: OSError) -> None:
+    def _lose(self, exc: OSError) -> None:
         if self._sock is not None:
             self._sock.close()
             self._sock = None
@@ -225,7 +223,7 @@ class SyslogSink(Sink):
             text = f"cannot reach syslog at {self._address.text}: {exc.strerror}; trying on"
             self._report("WARN", text)
 
-    def _recover(self) -> None:
+    def _have_again(self) -> None:
         lost = f"{self.lost_lines} lines were lost" if self.lost_lines else "nothing was dropped"
         self._report("INFO", f"syslog at {self._address.text} is there again: {lost}")
         self._has_failed = False

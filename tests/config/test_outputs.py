@@ -14,6 +14,8 @@ from tests.config.support import ENVIRON, load_text, plan_of, problem_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+SYSTEM_LOG = Sink(SYSLOG, b"unix:/dev/log")
+
 WEB = '[program.web]\ncommand = "web"\n'
 
 
@@ -70,7 +72,23 @@ def test_what_is_said_of_lines() -> None:
 @pytest.mark.parametrize(
     ("line", "wanted"),
     [
-        ('stdout_logfile = "AUTO"', [None, None]),
+        (
+            'stderr_logfile = "auto"\nstderr_logfile_backups = 1',
+            [
+                None,
+                (
+                    Sink(
+                        FILE,
+                        b"/tmp/web-stderr---web.log",
+                        max_bytes=50 * 2**20,
+                        backups=1,
+                        is_generated=True,
+                    ),
+                ),
+            ],
+        ),
+        ("stdout_syslog = true", [(Sink(STREAM, b"1"), SYSTEM_LOG), None]),
+        ('stderr_syslog = true\nstderr_logfile = "NONE"', [None, (SYSTEM_LOG,)]),
         ('stdout_logfile = "none"', [(), None]),
         ('stdout_logfile = "/dev/stdout"', [None, None]),
         ('stdout_logfile = "/dev/fd/1"\nstdout_logfile_maxbytes = 0', [None, None]),
@@ -86,6 +104,24 @@ def test_what_is_said_of_lines() -> None:
 )
 def test_the_keys_of_supervisord(line: str, wanted: list[tuple[Sink, ...] | None]) -> None:
     assert sinks(WEB + line + "\n") == wanted
+
+
+def test_generated_names_are_in_their_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each process and each program has its own."""
+    toml = 'stdout_logfile = "AUTO"\nnumprocs = 2\nprocess_name = "%(process_num)d"\n'
+    two = "[init]\n{}" + WEB + toml + WEB.replace("web", "b") + toml
+    names = [f"{number}-stdout---{name}.log" for name in ("b", "web") for number in (0, 1)]
+
+    def targets(toml: str) -> list[bytes]:
+        plans = [spec.stdout for spec in plan_of(toml).processes]
+        return [plan.sinks[0].target for plan in plans if plan]
+
+    assert targets(two.format("")) == [os.fsencode(f"/tmp/{name}") for name in names]
+    init = f'childlogdir = "{tmp_path}/%(ENV_HOME)s"\n'
+    home = ENVIRON["HOME"].strip("/")
+    assert targets(two.format(init)) == [os.fsencode(tmp_path / home / name) for name in names]
 
 
 def test_stderr_can_be_stdout() -> None:
@@ -118,6 +154,12 @@ def test_settings_that_have_no_meaning_are_warned_of() -> None:
         "program.web.json_merge",
         'it has no meaning where output is "inherit"',
     )
+
+
+def test_what_is_said_of_stderr_has_no_meaning_where_it_is_stdout() -> None:
+    (warning,) = load_text(WEB + 'redirect_stderr = true\nstderr_logfile = "/tmp/x"\n').warnings
+    assert warning.key == "program.web.stderr_logfile"
+    assert not load_text(WEB + 'redirect_stderr = true\nstderr_logfile = "NONE"\n').warnings
 
 
 def test_a_directory_that_is_not_there_is_warned_of() -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.logs.support import Relay
+from tests.logs.support import Reader, Relay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,3 +25,11 @@ def start_relay() -> Iterator[Callable[..., Relay]]:
     yield start
     for relay in started:
         relay.close()
+
+
+@pytest.fixture
+def reader() -> Iterator[Reader]:
+    """Whoever reads the container's stdout."""
+    one = Reader()
+    yield one
+    one.close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
+import fcntl
 import os
 import select
 import signal
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 PID = 4711
+FIONREAD = 0x541B
 
 
 def to_file(path: Path, form: str = RAW, **options: Any) -> Sink:
@@ -90,6 +93,12 @@ class Relay:
     def command(self, *words: object) -> None:
         os.write(self._commands_fd, frame(words))
 
+    def has_commands(self) -> bool:
+        """It has not read all that it was sent."""
+        waiting = array.array("i", [0])
+        fcntl.ioctl(self._commands_fd, FIONREAD, waiting)
+        return bool(waiting[0])
+
     def hang_up(self) -> None:
         """As when PID 1 is gone."""
         null_fd = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
@@ -133,6 +142,34 @@ class Relay:
             for fd in fds:
                 os.close(fd)
         os.close(self.memory_fd)
+
+
+class Reader:
+    """Whoever reads the container's stdout; it reads when it is told to."""
+
+    def __init__(self) -> None:
+        self.fd, self.write_fd = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self.fd, False)
+        self.seen = b""
+
+    def read(self) -> bytes:
+        """All that has come so far."""
+        while select.select([self.fd], [], [], 0)[0]:
+            raw = os.read(self.fd, 1 << 20)
+            if not raw:
+                break
+            self.seen += raw
+        return self.seen
+
+    def wait_for(self, wanted: bytes) -> None:
+        wait_for(lambda: self.read() == wanted, about=f"{wanted[-300:]!r}")
+
+    def close(self) -> None:
+        """Nobody reads any more."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            os.close(self.write_fd)
+            self.fd = -1
 
 
 def wait_for_content(path: Path, wanted: bytes) -> None:

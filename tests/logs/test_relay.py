@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -17,10 +18,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from initpy.logplan import JSON, LEFT, PREFIX, RAW, STREAM, SYSLOG, Sink
+from initpy.logplan import JSON, LEFT, OUT_OF_TIME, PREFIX, RAW, STREAM, SYSLOG, ChannelPlan, Sink
 from initpy.logs.channels import READ_BYTES
 from initpy.logs.memory import TAIL_BYTES, Tail
-from tests.logs.support import PID, Relay, channel_plan, to_file, wait_for_content
+from tests.logs.support import PID, Reader, Relay, channel_plan, to_file, wait_for_content
 from tests.support import REPO, skip_or_fail, wait_for
 
 if TYPE_CHECKING:
@@ -42,36 +43,6 @@ def numbered(first: int, count: int, name: str = "") -> bytes:
     )
 
 
-class Reader:
-    """Whoever reads the container's stdout; it reads when it is told to."""
-
-    def __init__(self) -> None:
-        self.fd, self.write_fd = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(self.fd, False)
-        self.seen = b""
-
-    def read(self) -> bytes:
-        """All that has come so far."""
-        while select.select([self.fd], [], [], 0)[0]:
-            raw = os.read(self.fd, 1 << 20)
-            if not raw:
-                break
-            self.seen += raw
-        return self.seen
-
-    def wait_for(self, wanted: bytes) -> None:
-        wait_for(lambda: self.read() == wanted, about=f"{wanted[-300:]!r}")
-
-    def close(self) -> None:
-        os.close(self.fd)
-        os.close(self.write_fd)
-
-
-@pytest.fixture
-def reader() -> Reader:
-    return Reader()
-
-
 # ---------------------------------------------------------------- what comes out
 
 
@@ -80,6 +51,20 @@ def test_raw_bytes_come_through_as_they_are(start_relay: Start, reader: Reader) 
     relay.write(b"no line yet\xff")
     reader.wait_for(b"no line yet\xff")
     assert relay.tail() == b"no line yet\xff"
+
+
+def test_raw_bytes_of_several_come_line_by_line(start_relay: Start, reader: Reader) -> None:
+    """None comes into a line of another's; an instance's end is the end of its line."""
+    plans = [channel_plan(Sink(STREAM, STDOUT), process=name) for name in ("a", "b")]
+    relay = start_relay(*plans, stdout=reader.write_fd)
+    relay.write(b"one\nno line")
+    reader.wait_for(b"one\n")
+    relay.write(b"two\n", 1)
+    reader.wait_for(b"one\ntwo\n")
+    relay.write(b" yet\nlast words")
+    reader.wait_for(b"one\ntwo\nno line yet\n")
+    relay.command("ended", 0)
+    reader.wait_for(b"one\ntwo\nno line yet\nlast words\n")
 
 
 def test_two_programs_are_told_apart(start_relay: Start, reader: Reader) -> None:
@@ -129,6 +114,53 @@ def test_the_next_instance_is_told_by_its_pid(start_relay: Start, reader: Reader
     assert [(it["message"], it["pid"]) for it in entries] == [("old", PID), ("new", 999)]
 
 
+def test_an_unfinished_line_is_not_joined_with_the_next_instances_first(
+    start_relay: Start, reader: Reader, tmp_path: Path
+) -> None:
+    """Where output is raw, it stays unfinished until then."""
+    plans = channel_plan(
+        Sink(STREAM, STDOUT), to_file(tmp_path / "log"), to_file(tmp_path / "p", PREFIX)
+    )
+    relay = start_relay(plans, stdout=reader.write_fd)
+    for pid in (2, 3):
+        relay.write(b"one\nlast")
+        relay.command("ended", 0)
+        wait_for(
+            lambda: (tmp_path / "p").exists() and (tmp_path / "p").read_bytes()[-5:] == b"last\n"
+        )
+        relay.kill()
+        relay.start()
+        relay.command("started", 0, pid)
+        relay.write(b"next\n")
+        wait_for(lambda: (tmp_path / "p").read_bytes()[-5:] == b"next\n")
+    assert relay.drain() == 0
+    assert (tmp_path / "log").read_bytes() == b"one\nlast\nnext\n" * 2
+    assert reader.read() == b"one\nlast\nnext\n" * 2
+
+
+def test_what_waits_in_a_full_pipe_is_told_apart_by_instances(
+    start_relay: Start, reader: Reader
+) -> None:
+    """Several crash while nobody reads: none's unfinished line is joined with the next one's."""
+    relay = start_relay(channel_plan(Sink(STREAM, STDOUT, JSON)), stdout=reader.write_fd)
+    while select.select([], [reader.write_fd], [], 0)[1]:
+        os.write(reader.write_fd, b"x" * 4095 + b"\n")
+    relay.write(b"begun\n")
+    wait_for(lambda: relay.tail() == b"begun\n")
+    relay.command("started", 0, 11)
+    for pid in (11, 12, 13):
+        relay.write(b"%d" % pid)
+        relay.command("ended", 0)
+        relay.command("started", 0, pid + 1)
+        relay.command("reopen")
+        wait_for(lambda: not relay.has_commands())
+    relay.write(b"end\n")
+    wait_for(lambda: reader.read().endswith(b'"end"}\n'))
+    entries = [json.loads(it) for it in reader.seen.splitlines() if it[:1] == b"{"]
+    found = [(it["message"], it["pid"]) for it in entries]
+    assert found == [("begun", PID), ("11", 11), ("12", 12), ("13", 13), ("end", 14)]
+
+
 def test_lines_of_a_message_are_joined(start_relay: Start, reader: Reader) -> None:
     plan = channel_plan(Sink(STREAM, STDOUT, JSON), multiline=r"\d{4}-")
     relay = start_relay(plan, stdout=reader.write_fd)
@@ -148,6 +180,26 @@ def test_lines_over_the_rate_are_dropped_and_told_of(start_relay: Start, tmp_pat
     relay = start_relay(channel_plan(to_file(tmp_path / "log"), rate_limit=(2, 0.3)))
     relay.write(b"1\n2\n3\n4\n5\n")
     wait_for_content(tmp_path / "log", b"1\n2\ninitpy: 3 lines were dropped: over rate_limit\n")
+
+
+def test_a_programs_processes_and_channels_share_its_rate(
+    start_relay: Start, reader: Reader
+) -> None:
+    """And what was dropped last is told of at the end."""
+    sink = Sink(STREAM, STDOUT, PREFIX)
+    plans = [
+        ChannelPlan("web", f"web_{number}", channel, (sink,), rate_limit=(5, 3600.0))
+        for number in (0, 1)
+        for channel in ("stdout", "stderr")
+    ]
+    relay = start_relay(*plans, stdout=reader.write_fd)
+    for number in range(4):
+        relay.write(b"1\n2\n3\n", number)
+        wait_for(lambda number=number: relay.tail(number) == b"1\n2\n3\n")  # type: ignore[misc]
+    assert relay.drain() == 0
+    *kept, told = reader.read().splitlines()
+    assert len(kept) == 5
+    assert told.endswith(b" | initpy: 7 lines were dropped: over rate_limit")
 
 
 def test_reopen_goes_on_in_a_new_file(start_relay: Start, tmp_path: Path) -> None:
@@ -276,11 +328,10 @@ def test_with_drop_the_program_never_waits_and_what_is_lost_is_counted(
     reader.read()
     relay.write(b"the end\n")
     wait_for(lambda: reader.read().endswith(b"web | the end\n"))
-    *lines, told, _ = reader.seen.splitlines()
-    dropped = re.fullmatch(rb"web \| initpy: (\d+) lines were dropped: .*", told)
-    assert dropped
-    assert len(lines) + int(dropped[1]) == 100_000
-    assert set(lines) <= {b"web | " + line for line in raw.splitlines()}  # none is torn
+    told = re.findall(rb"^web \| initpy: (\d+) lines were dropped: .*\n", reader.seen, re.MULTILINE)
+    lines = set(reader.seen.splitlines()) & {b"web | " + line for line in raw.splitlines()}
+    assert len(reader.seen.splitlines()) == len(lines) + len(told) + 1  # none is torn
+    assert len(lines) + sum(map(int, told)) == 100_000
 
 
 def test_a_reader_that_goes_away_stalls_nobody(start_relay: Start, reader: Reader) -> None:
@@ -308,6 +359,42 @@ def test_a_full_disk_is_said_once_and_so_is_its_end(tmp_path: Path, why_no_names
     lost = re.search(r"again after [\d.]+ s: (\d+) lines were lost", dropped["messages"][1])
     assert lost
     assert int(lost[1]) == dropped["missing"] > 0
+
+
+def test_a_line_of_somebody_else_comes_between_lines(start_relay: Start, reader: Reader) -> None:
+    """Whoever writes to the same pipe while it is full now and then, as initpy itself does."""
+    relay = start_relay(channel_plan(Sink(STREAM, STDOUT, PREFIX)), stdout=reader.write_fd)
+    writer = Writer(relay, numbered(0, 60_000), [10_000])
+    other = os.open(f"/proc/self/fd/{reader.write_fd}", os.O_WRONLY | os.O_NONBLOCK)
+    others = 0
+    try:
+        while b"| 00059999" not in reader.seen[-40_000:]:
+            if select.select([], [other], [], 0)[1]:
+                with contextlib.suppress(BlockingIOError):
+                    others += bool(os.write(other, b"other %s\n" % (b"y" * (others % 3000))))
+            if select.select([reader.fd], [], [], 0.1)[0]:
+                reader.seen += os.read(reader.fd, 9_999)
+    finally:
+        writer.close()
+        os.close(other)
+    lines = reader.read().splitlines()
+    assert len(lines) == 60_000 + others
+    assert sum(re.fullmatch(rb"other y*", line) is not None for line in lines) == others > 100
+    assert sum(re.fullmatch(rb"web \| \d{8} x*", line) is not None for line in lines) == 60_000
+
+
+def test_a_full_disk_behind_stdout_is_said_once(start_relay: Start, tmp_path: Path) -> None:
+    """Of a file or a device, epoll does not tell when there is room."""
+    full_fd = os.open("/dev/full", os.O_WRONLY)
+    plans = channel_plan(Sink(STREAM, STDOUT, PREFIX)), channel_plan(to_file(tmp_path / "log"))
+    relay = start_relay(*plans, stdout=full_fd)
+    os.close(full_fd)
+    relay.write(b"one\n")
+    wait_for(relay.messages)
+    relay.write(b"two\n", 1)
+    wait_for_content(tmp_path / "log", b"two\n")
+    assert relay.drain(1.2) == OUT_OF_TIME
+    assert relay.messages() == ["cannot write to stdout: No space left on device; trying on"]
 
 
 def test_dev_full_is_said_once(start_relay: Start, tmp_path: Path) -> None:
@@ -397,51 +484,80 @@ def test_a_flood_does_not_hold_up_the_line_of_another(start_relay: Start, tmp_pa
 
 
 @pytest.mark.parametrize("form", [RAW, PREFIX, JSON])
-@pytest.mark.parametrize("where", ["file", "pipe"])
+@pytest.mark.parametrize("where", ["file", "rotated", "pipe"])
 def test_a_killed_relay_loses_nothing(
     start_relay: Start, tmp_path: Path, where: str, form: str
 ) -> None:
     """In a flood, a hundred times. What is repeated is counted: to a file, nothing; to a pipe, at
-    most what a killed relay was about to note."""
-    if where == "file":
-        relay = start_relay(channel_plan(to_file(tmp_path / "log", form)))
-    else:
+    most what a killed relay was about to note. No line is torn."""
+    cat = None
+    if where == "pipe":
         with (tmp_path / "log").open("wb") as out:
             cat = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=out)
         assert cat.stdin
         relay = start_relay(channel_plan(Sink(STREAM, STDOUT, form)), stdout=cat.stdin.fileno())
+    else:
+        options = {"max_bytes": 300_000, "backups": 1000} if where == "rotated" else {}
+        relay = start_relay(channel_plan(to_file(tmp_path / "log", form, **options)))
     count = 400_000
-    writer = os.fork()
-    if writer == 0:
-        random.seed(1)
-        raw, at = numbered(0, count), 0
-        while at < len(raw):
-            at += os.write(relay.pipes[0][1], raw[at : at + random.randrange(1, 30_000)])
-        os._exit(0)
+    random.seed(1)
+    pieces = [random.randrange(1, 30_000) for _ in range(10_000)]
+    writer = Writer(relay, numbered(0, count), pieces)
     tail = Tail(relay.memory_fd, 0)
-    random.seed(2)
-    for _ in range(100):
-        before = tail.total()
+    try:
+        for _ in range(100):
+            before = tail.total()
 
-        def has_gone_on(before: int = before) -> bool:
-            return tail.total() > before or _has_ended(writer)
+            def has_gone_on(before: int = before) -> bool:
+                return tail.total() > before or writer.has_ended()
 
-        wait_for(has_gone_on)
-        deadline = time.monotonic() + random.random() * 0.003
-        while time.monotonic() < deadline:
-            pass
-        relay.kill()
-        relay.start()
-    os.waitid(os.P_PID, writer, os.WEXITED)
+            wait_for(has_gone_on, within_s=60)
+            deadline = time.monotonic() + random.random() * 0.003
+            while time.monotonic() < deadline:
+                pass
+            relay.kill()
+            relay.start()
+        wait_for(writer.has_ended, within_s=60)
+    finally:
+        writer.close()
     assert relay.drain() == 0
-    if where == "pipe":
+    if cat:
         cat.communicate()
-    text = (tmp_path / "log").read_bytes()
-    seen = [int(it) for it in re.findall(rb"(\d{8}) x*", text)]
-    assert set(seen) == set(range(count))
-    repeated = len(seen) - count
-    assert repeated <= (0 if where == "file" else 100 * READ_BYTES // 55)
+    text = b"".join([path.read_bytes() for path in oldest_first(tmp_path)])
+    lines = re.findall(rb'(?:web \| |"message":"|^)(\d{8}) (x*)(?:"})?$', text, re.MULTILINE)
+    assert {int(number): len(xs) for number, xs in lines} == {it: it % 90 for it in range(count)}
+    repeated = len(lines) - count
+    assert repeated <= (0 if where != "pipe" else 100 * READ_BYTES // 55)
+    if where != "pipe":
+        assert len(lines) == text.count(b"\n")
     sys.stdout.write(f"{where} {form}: {repeated} lines of {count} repeated by 100 kills\n")
+
+
+def oldest_first(folder: Path) -> list[Path]:
+    """The files of a rotated log."""
+    backups = sorted(folder.glob("log.*"), key=lambda it: -int(it.suffix[1:]))
+    return [*backups, folder / "log"]
+
+
+class Writer:
+    """A program that writes; it is over at the end of the test, whatever happens."""
+
+    def __init__(self, relay: Relay, raw: bytes, pieces: list[int]) -> None:
+        self._pid = os.fork()
+        if self._pid == 0:
+            at = number = 0
+            while at < len(raw):
+                piece = pieces[number % len(pieces)]
+                at += os.write(relay.pipes[0][1], raw[at : at + piece])
+                number += 1
+            os._exit(0)
+
+    def has_ended(self) -> bool:
+        return _has_ended(self._pid)
+
+    def close(self) -> None:
+        os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
 
 
 def _has_ended(pid: int) -> bool:
@@ -466,7 +582,8 @@ def test_a_relay_that_is_killed_while_its_sink_is_stalled_loses_and_repeats_noth
         if not _has_room(relay.pipes[0][1]):
             relay.kill()
             relay.start()
-            reader.seen += os.read(reader.fd, 70_001)
+            if select.select([reader.fd], [], [], 0)[0]:
+                reader.seen += os.read(reader.fd, 70_001)
     wait_for(lambda: len(re.findall(rb"\d{8} x*", reader.read())) >= 60_000)
     assert relay.drain() == 0
     numbers = [int(it) for it in re.findall(rb"(?<!\d)(\d{8}) x*", reader.read())]

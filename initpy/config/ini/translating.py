@@ -113,10 +113,13 @@ _RPC_INTERFACE = "rpcinterface:supervisor"
 _DEFAULTS_OF_PROGRAMS = ("user", "directory", "umask", "strip_ansi")
 """Options of [supervisord] that each program gets which has none of its own."""
 
+_OF_INIT = ("environment", "childlogdir")
+"""Options of [supervisord] that [init] has as well."""
+
 _LIMITS = {"minfds": "nofile", "minprocs": "nproc"}
 
 _FULFILLED = (
-    "environment",
+    *_OF_INIT,
     "identifier",
     "nodaemon",
     *[name for name in _DEFAULTS_OF_PROGRAMS if PROGRAM.setting(name) is not None],
@@ -355,13 +358,18 @@ class Translator:
 
     def _supervisord(self, section: str) -> None:
         first, options, _ = self._sections[section]
-        setting = INIT.setting("environment")
-        if setting is not None and "environment" in options:
-            table = self._table.setdefault("init", {})
-            self._set(section, ("init",), table, options["environment"], setting)
         if "identifier" in options:
             table = self._table.setdefault("control", {})
             self._rename(section, "identifier", ("control",), "identifier", table)
+        for name in _OF_INIT:
+            setting = INIT.setting(name)
+            if (
+                setting is not None
+                and name in options
+                and (options[name].text or name != "childlogdir")
+            ):
+                table = self._table.setdefault("init", {})
+                self._set(section, ("init",), table, options[name], setting)
         self._warn_of_unknown(section, SUPERVISORD_OPTIONS)
         known = [name for name in options if name in SUPERVISORD_OPTIONS]
         if unused := [name for name in known if name not in _FULFILLED]:

@@ -17,6 +17,7 @@ from initpy.config.ini.translating import (
     NOT_RUN,
     NOT_USED,
 )
+from initpy.logplan import FILE, STREAM, SYSLOG, Sink
 from tests.config.ini.support import CRITICAL, WEB, load_conf, problems_of, said_of, web
 from tests.config.support import ENVIRON
 
@@ -78,7 +79,10 @@ def test_sections(text: str, said: list[str]) -> None:
         ("user=nobody", [f"{F}:4: note: [program:web] user: {HOME}"]),
         ("user=nobody\nenvironment=HOME=/x,USER=y", []),
         ("user=nobody\nenvironment=HOME=/x", [f"{F}:4: note: [program:web] user: {HOME}"]),
-        ("redirect_stderr=true\nstderr_logfile=/x", []),
+        ("redirect_stderr=true\nstderr_logfile=AUTO", []),
+        ("redirect_stderr=true\nstderr_logfile=/x",
+         [f"{F}:5: warning: [program:web] stderr_logfile: it has no meaning with redirect_stderr: "
+          "its stderr is its stdout"]),
         ("autorestrat=true",
          [f"{F}:4: warning: [program:web] autorestrat: unknown option: supervisord ignores it, "
           "too; did you mean autorestart?"]),
@@ -106,6 +110,24 @@ def test_sections(text: str, said: list[str]) -> None:
 def test_options(options: str, said: list[str]) -> None:
     options = options.replace("stopsignal=TERM\n", "directory=/\n")
     assert said_of(f"[program:web]\ncommand=/bin/sh\ncritical=1\n{options}\n") == said
+
+
+def test_where_output_goes() -> None:
+    """As supervisord has it, but for programs that say nothing: theirs is the container's."""
+    text = "[supervisord]\nchildlogdir=%(here)s/log\nstrip_ansi=true\n"
+    text += "[program:a]\ncommand=/bin/sh\nstdout_logfile=AUTO\nstdout_logfile_maxbytes=1KB\n"
+    text += "stdout_logfile_backups=2\nstderr_logfile=/dev/fd/1\nstderr_syslog=true\n"
+    text += "[program:b]\ncommand=/bin/sh\nstdout_logfile=NONE\n"
+    a, b = load_conf(text).plan.processes
+    assert a.stdout is not None
+    (sink,) = a.stdout.sinks
+    assert sink.target.endswith(b"/log/a-stdout---a.log")
+    assert (sink.kind, sink.max_bytes, sink.backups, a.stdout.strip_ansi) == (FILE, 1024, 2, True)
+    assert a.stderr is not None
+    assert a.stderr.sinks == (Sink(STREAM, b"1"), Sink(SYSLOG, b"unix:/dev/log"))
+    assert b.stdout is not None
+    assert b.stderr is not None
+    assert (b.stdout.sinks, b.stderr.sinks) == ((), (Sink(STREAM, b"2"),))
 
 
 def test_what_is_meant_for_a_shell() -> None:
