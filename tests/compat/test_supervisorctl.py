@@ -124,6 +124,9 @@ class Side:
         wait_for(lambda: self.say("status", "web", "g:cat", "noisy")[1] == 0, within_s=TIMEOUT_S)
         wait_for((self.folder / "noisy.err").read_text, within_s=TIMEOUT_S)
 
+    def has_ended(self) -> bool:
+        return not (self.folder / "s").exists()
+
 
 REAL = [sys.executable, "-m", "supervisor.supervisorctl"]
 OURS = [sys.executable, "-m", "initpy", "--invoked-as", "supervisorctl"]
@@ -141,8 +144,10 @@ def sides(request: pytest.FixtureRequest) -> Iterator[tuple[Side, Side]]:
 
     def start_supervisord(side: Side) -> None:
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(side.conf)]
-        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
-        started.append(subprocess.Popen(command, cwd=REPO, stderr=subprocess.DEVNULL, **quiet))
+        nowhere = subprocess.DEVNULL
+        started.append(
+            subprocess.Popen(command, cwd=REPO, stdin=nowhere, stdout=nowhere, stderr=nowhere)
+        )
 
     start_supervisord(real)
     if request.param == "supervisord":
@@ -182,7 +187,7 @@ def test_the_end(sides: tuple[Side, Side]) -> None:
     real, ours = sides
     assert ours.say("shutdown") == real.say("shutdown")
     for side in sides:
-        wait_for(lambda it=side: not (it.folder / "s").exists(), within_s=TIMEOUT_S)
+        wait_for(side.has_ended, within_s=TIMEOUT_S)
     for action in ("status", "version", "start web", "tail -f web", "shutdown", "reread"):
         assert ours.say(action) == real.say(action)
 
