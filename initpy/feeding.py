@@ -8,6 +8,7 @@ frames of `wire` what becomes different:
     ("gone", key)                           there is no such process any more
     ("phase", phase)                        of `core.supervisor`
     ("spare", plan)                         the configuration that was read last; None: what runs
+    ("captured", ((key, …), …))             fields of `logplan.Captured`, all there are
     ("answer", number, fault)               to an order; an empty fault: it is carried out
     ("leave",)                              end, when the requests that there are have their answers
 
@@ -19,7 +20,7 @@ from __future__ import annotations
 import posix
 
 from initpy.core.messages import Signal, Start, Stop
-from initpy.core.orders import AddGroup, Reload, RemoveGroup, Reread, Restart, ShutDown
+from initpy.core.orders import AddGroup, Reload, RemoveGroup, Reopen, Reread, Restart, ShutDown
 from initpy.core.values import Value, fields_of
 from initpy.wire import frame
 
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
     from initpy.controlplan import ControlPlan, Listener
     from initpy.core.door import Process
     from initpy.core.supervisor import Supervisor
+    from initpy.logplan import Captured
     from initpy.plan import ProcessSpec
 
 MAX_QUEUE_BYTES = 4 * 1024 * 1024
 """What may wait for a helper that does not read; a frame that finds more is not taken."""
 
 NO_MOVE = -1
+CLOSED = -1
 
 
 class Birth(Value):
@@ -44,6 +47,10 @@ class Birth(Value):
     plan: ControlPlan
     listeners: tuple[Listener, ...]
     news_fd: int
+    memory_fd: int
+    """The memory file of the logs; CLOSED: there is none."""
+    captured: tuple[Captured, ...]
+    """What is found in it."""
 
 
 class Feed:
@@ -137,6 +144,8 @@ def order_in(value: object) -> Value | None:
             order = AddGroup(name)
         case ("remove", str(name)):
             order = RemoveGroup(name)
+        case ("reopen",):
+            order = Reopen()
         case ("reread",):
             order = Reread()
         case ("reload",):

@@ -661,6 +661,8 @@ class Pid1:
             count = len(plan.processes) * FILES_OF_EACH + OTHER_FILES
             self.signals.inherited = make_room_for_files(self.signals.inherited, count)
             self.output.set_plan(plan.processes, plan.prefix_width)
+            if self.serving is not None:
+                self.serving.capture()
 
     def begin_output(self) -> LoggingOut:
         """Be ready to capture output: where nobody wants that, nothing of it is even loaded.
@@ -692,6 +694,7 @@ class Pid1:
                 self._watch_room,
                 self._unwatch,
                 lambda: self.state,
+                lambda: (-1, ()) if self.output is None else self.output.captured(),
             )
         return self.serving
 

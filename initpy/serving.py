@@ -15,6 +15,7 @@ import time
 
 from initpy.controlplan import LEFT, TOLD_TO_LEAVE
 from initpy.core.messages import WARN, Request
+from initpy.core.values import fields_of
 from initpy.core.words import ended
 from initpy.linux import syscalls
 from initpy.linux.errnos import errno_name
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from initpy.core.states import ExitStatus
     from initpy.core.supervisor import Supervisor
     from initpy.feeding import Birth, Feed
+    from initpy.logplan import Captured
 
     RunControl = Callable[[Birth, int], int]
     ForkControl = Callable[[Callable[[int], int]], int]
@@ -42,6 +44,7 @@ LONG_LIFE_S = 10.0
 LEAVE_S = 10.0
 """One that was told to leave and is still there after so long is killed."""
 
+CLOSED = -1
 SIGKILL = 9
 
 
@@ -57,6 +60,7 @@ class Serving:
         "_is_dying",
         "_kill_at",
         "_listeners",
+        "_memory_fd",
         "_plan",
         "_start_at",
     )
@@ -70,10 +74,12 @@ class Serving:
         watch_room: Callable[[int, Callable[[], None]], None],
         unwatch: Callable[[int], None],
         state: Callable[[], Supervisor],
+        captured: Callable[[], tuple[int, tuple[Captured, ...]]],
     ) -> None:
         """`fork_control` forks a helper that runs what it is given, and returns its pid;
         `run_control` is run in it. `say` takes a level and a line; `watch` and `watch_room` call
-        when an fd can be read, or written to, until `unwatch`. `state` is the core's."""
+        when an fd can be read, or written to, until `unwatch`. `state` is the core's;
+        `captured` says where the output of programs is found."""
         self._fork_control = fork_control
         self._run_control = run_control
         self._say = say
@@ -81,6 +87,9 @@ class Serving:
         self._watch_room = watch_room
         self._unwatch = unwatch
         self._state = state
+        self._captured = captured
+        self._memory_fd = CLOSED
+        """Which memory file the helper has."""
         self._plan: ControlPlan | None = None
         self._listeners: tuple[Listener, ...] = ()
         self._watched = False
@@ -121,9 +130,7 @@ class Serving:
         self._listeners = listeners
         self._plan = plan
         if self._feed is not None:
-            if self._kill_at is None:
-                self._kill_at = time.monotonic() + LEAVE_S
-                self._feed.tell(("leave",))
+            self._ask_to_leave(self._feed)
         elif not self._helper_pid and self._start_at is None:
             self._wait_for_somebody()
         return ""
@@ -167,12 +174,13 @@ class Serving:
             return
         posix.set_blocking(own_fd, False)
         feed = Feed(own_fd, self._state())
-        birth = Birth(self._state(), self._plan, self._listeners, news_fd)
+        memory_fd, captured = self._captured()
+        birth = Birth(self._state(), self._plan, self._listeners, news_fd, memory_fd, captured)
         run_control = self._run_control
 
         def control(orders_fd: int) -> int:
-            kept = {0, 1, 2, orders_fd, news_fd, *[it.fd for it in birth.listeners]}
-            syscalls.close_all_but(kept)
+            kept = {0, 1, 2, orders_fd, news_fd, memory_fd, *[it.fd for it in birth.listeners]}
+            syscalls.close_all_but(kept - {CLOSED})
             return run_control(birth, orders_fd)
 
         try:
@@ -184,6 +192,7 @@ class Serving:
         finally:
             posix.close(news_fd)
         self._feed = feed
+        self._memory_fd = memory_fd
         self._is_dying = False
         self._born_at = time.monotonic()
 
@@ -191,6 +200,11 @@ class Serving:
         self._delay_s = min(max(self._delay_s * 2, FIRST_DELAY_S), LAST_DELAY_S)
         self._say(WARN, f"cannot start the control helper: {reason}; trying on")
         self._start_at = time.monotonic() + self._delay_s
+
+    def _ask_to_leave(self, feed: Feed) -> None:
+        if self._kill_at is None:
+            self._kill_at = time.monotonic() + LEAVE_S
+            feed.tell(("leave",))
 
     def bury(self, pid: int, status: ExitStatus) -> None:
         """A helper is gone: it had nothing to do, or was told to leave, or has died."""
@@ -273,6 +287,17 @@ class Serving:
             self._feed.follow(self._state())
             self._feed.tell(("answer", answer.number, answer.fault))
             self._see_to_feed(self._feed)
+
+    def capture(self) -> None:
+        """The output of programs may be found elsewhere from now on."""
+        if self._feed is None:
+            return
+        memory_fd, captured = self._captured()
+        if memory_fd != self._memory_fd:  # the helper was born before there was any
+            self._ask_to_leave(self._feed)
+            return
+        self._feed.tell(("captured", tuple([fields_of(it) for it in captured])))
+        self._see_to_feed(self._feed)
 
     def request(self, pid: int, value: object) -> Request | None:
         """What a helper has sent, for the core; None: it makes no sense, and it is killed."""

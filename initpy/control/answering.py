@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from initpy.control import xmlrpc
 from initpy.control.faults import Fault
-from initpy.control.http import HttpError, HttpRequest, response
+from initpy.control.http import HttpError, HttpRequest, response, stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,22 +12,27 @@ if TYPE_CHECKING:
 
     from initpy.control.methods import Methods
     from initpy.control.server import Peer
+    from initpy.control.tails import Tails
 
 RPC = "/RPC2"
 XML = "text/xml"
+LOGTAIL = "/logtail/"
 
 
 class Answers:
     """Answers requests, in whichever thread."""
 
-    def __init__(self, methods: Methods, say: Callable[[str], None]) -> None:
+    def __init__(self, methods: Methods, tails: Tails, say: Callable[[str], None]) -> None:
         """`say` writes a line for the operator."""
         self._methods = methods
+        self._tails = tails
         self._say = say
 
     def answer(self, request: HttpRequest, _peer: Peer) -> bytes | Iterator[bytes]:
         closes = not request.keeps_alive
         try:
+            if request.path.startswith(LOGTAIL):
+                return self._follow(request)
             body, content_type = self._body(request)
             return response(200, body, content_type, closes=closes, is_1_0=request.is_1_0)
         except HttpError as exc:
@@ -36,6 +41,11 @@ class Answers:
         except Exception as exc:  # a bug of ours costs this request
             self._say(f"a request failed, by a fault of initpy: {exc!r}")
             return response(500, b"a fault of initpy, see its log\n", closes=True)
+
+    def _follow(self, request: HttpRequest) -> Iterator[bytes]:
+        if request.method != "GET":
+            raise HttpError(400)
+        return stream(self._tails.follow(request.path), is_chunked=not request.is_1_0)
 
     def _body(self, request: HttpRequest) -> tuple[bytes, str]:
         if request.path.startswith(RPC):

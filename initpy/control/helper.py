@@ -17,6 +17,7 @@ from initpy.control.mirror import Mirror
 from initpy.control.orders import Orders
 from initpy.control.own_methods import own_methods
 from initpy.control.server import Server
+from initpy.control.tails import Tails
 from initpy.controlplan import TOLD_TO_LEAVE
 
 TYPE_CHECKING = False
@@ -36,7 +37,7 @@ def run(birth: Birth, orders_fd: int) -> int:
     gc.enable()
     # At the end, everybody gets TERM; who waits for an answer gets that first.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    mirror = Mirror(birth.supervisor, os.getppid())
+    mirror = Mirror(birth, os.getppid())
     journal = Journal()
 
     def take(news: tuple[Any, ...]) -> None:
@@ -48,15 +49,17 @@ def run(birth: Birth, orders_fd: int) -> int:
 
     link = Link(birth.news_fd, orders_fd, take)
     orders = Orders(mirror, link)
+    tails = Tails(mirror, orders)
     methods = Methods(
         (
             *reading_methods(mirror.snapshot, birth.plan.identifier),
             *orders.methods(),
             *Configs(mirror, orders).methods(),
+            *tails.methods(),
             *own_methods(mirror, journal),
         )
     )
-    answers = Answers(methods, _say)
+    answers = Answers(methods, tails, _say)
     server = Server(birth.listeners, answers.answer, birth.plan.idle_s, lambda: False)
 
     def listen() -> None:

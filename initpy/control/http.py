@@ -6,6 +6,10 @@ as one byte comes now and then. No sockets here.
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 MAX_HEADER_BYTES = 64 * 1024
 MAX_BODY_BYTES = 2 * 1024 * 1024
 
@@ -175,3 +179,17 @@ def response(
     elif is_1_0:
         lines.append("Connection: keep-alive")
     return "\r\n".join([*lines, "\r\n"]).encode("latin-1", "replace") + body
+
+
+def stream(parts: Iterator[bytes], *, is_chunked: bool) -> Iterator[bytes]:
+    """An answer that goes on as long as parts come; an empty one sends nothing."""
+    lines = [
+        f"HTTP/1.{int(is_chunked)} 200 OK",
+        "Content-Type: text/plain;charset=utf-8",
+        "X-Accel-Buffering: no",
+        *(["Transfer-Encoding: chunked"] if is_chunked else []),
+        "Connection: close",
+    ]
+    yield "\r\n".join([*lines, "\r\n"]).encode()
+    for part in parts:
+        yield b"%x\r\n%b\r\n" % (len(part), part) if part and is_chunked else part

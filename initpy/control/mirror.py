@@ -9,14 +9,16 @@ from initpy.control.model import RUNNING, SHUTDOWN, ProcessView, Snapshot
 from initpy.core.door import Process
 from initpy.core.states import ExitStatus, State
 from initpy.core.supervisor import Phase
+from initpy.core.values import fields_of
 from initpy.logplan import FILE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from initpy.control.orders import Wait
-    from initpy.core.supervisor import Supervisor
+    from initpy.feeding import Birth
     from initpy.logplan import ChannelPlan
     from initpy.plan import ProcessSpec
 
@@ -33,8 +35,13 @@ SHOWS_STATUS = (State.STOPPED, State.EXITED)
 class Mirror:
     """The processes as they are. All threads may read it; one changes it."""
 
-    def __init__(self, supervisor: Supervisor, pid: int) -> None:
+    def __init__(self, birth: Birth, pid: int) -> None:
+        supervisor = birth.supervisor
         self._pid = pid
+        self.memory_fd = birth.memory_fd
+        self.captured = _by_channel([fields_of(it) for it in birth.captured])
+        """By process and channel: the slot and the serial number in the memory file, and the path
+        of the file, if there is one."""
         self.changed = threading.Condition()
         """Notified whenever something is; who waits for it holds its lock."""
         self.version = 0
@@ -58,6 +65,8 @@ class Mirror:
                 case ("gone", str(key)):
                     self.processes.pop(key, None)
                     self._show(key)
+                case ("captured", tuple(captured)):
+                    self.captured = _by_channel(captured)
                 case ("spare", spare):
                     self.spare = spare
                 case ("phase", int(phase)):
@@ -138,6 +147,12 @@ class Mirror:
             _logfile(spec.stdout),
             _logfile(spec.stderr) if not spec.redirect_stderr else "",
         )
+
+
+def _by_channel(
+    captured: Iterable[tuple[str, str, int, int, bytes]],
+) -> dict[tuple[str, str], tuple[int, int, bytes]]:
+    return {(key, channel): where for key, channel, *where in captured}  # type: ignore[misc]
 
 
 def _logfile(plan: ChannelPlan | None) -> str:

@@ -165,7 +165,7 @@ class Orders:
     # ------------------------------------------------------------ start
 
     def start(self, name: str, wait: bool = True) -> bool | Results:
-        process = self._process(name)
+        process = self.process(name)
         if process is None:
             return self.start_group(name.partition(":")[0], wait)
         self._begin_start(process, name, wait).finish()
@@ -175,7 +175,7 @@ class Orders:
         return self._for_all(self._group(name), _is_not_running, self._begin_start, wait)
 
     def start_all(self, wait: bool = True) -> Results:
-        return self._for_all(self._all(), _is_not_running, self._begin_start, wait)
+        return self._for_all(self.all_processes(), _is_not_running, self._begin_start, wait)
 
     def _begin_start(self, process: Process, name: str, wait: bool) -> _Begun:
         if process.state in STOPPED_STATES:
@@ -185,7 +185,7 @@ class Orders:
     # ------------------------------------------------------------ stop
 
     def stop(self, name: str, wait: bool = True) -> bool | Results:
-        process = self._process(name)
+        process = self.process(name)
         if process is None:
             return self.stop_group(name.partition(":")[0], wait)
         self._begin_stop(process, name, wait).finish()
@@ -195,7 +195,7 @@ class Orders:
         return self._for_all(self._group(name), _is_up, self._begin_stop, wait)
 
     def stop_all(self, wait: bool = True) -> Results:
-        return self._for_all(self._all(), _is_up, self._begin_stop, wait)
+        return self._for_all(self.all_processes(), _is_up, self._begin_stop, wait)
 
     def _begin_stop(self, process: Process, name: str, wait: bool) -> _Begun:
         return self._begin("stop", process, name, WaitForStop if wait else None)
@@ -203,7 +203,7 @@ class Orders:
     # ------------------------------------------------------------ signals
 
     def signal(self, name: str, signum: object) -> bool | Results:
-        process = self._process(_text(name))
+        process = self.process(_text(name))
         if process is None:
             return self.signal_group(name.partition(":")[0], signum)
         self._begin_signal(process, name, signum).finish()
@@ -213,7 +213,7 @@ class Orders:
         return self._for_all(self._group(_text(name)), _is_signallable, self._begin_signal, signum)
 
     def signal_all(self, signum: object) -> Results:
-        return self._for_all(self._all(), _is_signallable, self._begin_signal, signum)
+        return self._for_all(self.all_processes(), _is_signallable, self._begin_signal, signum)
 
     def _begin_signal(self, process: Process, name: str, signum: object) -> _Begun:
         number = _signal_number(signum)
@@ -297,7 +297,7 @@ class Orders:
         if self._mirror.phase > Phase.UP:
             raise Fault(SHUTDOWN_STATE)
 
-    def _process(self, name: str) -> Process | None:
+    def process(self, name: str) -> Process | None:
         """The process of this name; None: it is a group's, as `GROUP:*`.
 
         Raises:
@@ -324,7 +324,7 @@ class Orders:
     def _members(self, name: str) -> list[Process]:
         return _by_priority(it for it in self._processes() if it.spec.group == name)
 
-    def _all(self) -> list[Process]:
+    def all_processes(self) -> list[Process]:
         self.check_phase()
         return _by_priority(self._processes())
 

@@ -10,6 +10,10 @@ class Reload(Value):
     """Read the configuration, and do what has changed in it."""
 
 
+class Reopen(Value):
+    """Close log files and open them again."""
+
+
 class Restart(Value):
     """Read the configuration, and start everything anew as it says."""
 

@@ -10,13 +10,14 @@ from initpy.core.messages import (
     Answer,
     ReadPlan,
     Refuse,
+    ReopenLogs,
     Request,
     Signal,
     Start,
     Stop,
     UsePlan,
 )
-from initpy.core.orders import AddGroup, Reload, RemoveGroup, Reread, Restart, ShutDown
+from initpy.core.orders import AddGroup, Reload, RemoveGroup, Reopen, Reread, Restart, ShutDown
 from initpy.core.supervisor import Cause, Phase
 from initpy.core.values import replace
 
@@ -85,6 +86,8 @@ def _obey(turn: Turn, order: Value) -> None:
             _add_group(turn, order, name)
         case RemoveGroup(name=name) if turn.supervisor.phase == Phase.UP:
             _remove_group(turn, order, name)
+        case Reopen():
+            turn.effects.append(ReopenLogs())
         case Start() | Stop() | Signal():
             turn.order(order)
         case _:
