@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from initpy.config.accounts import Credentials, credentials, own_credentials
+from initpy.config.controlling import control_plan
 from initpy.config.expansion import expanded
 from initpy.config.kinds import SignalTable
 from initpy.config.outputs import OWN_NAME, TEXT, Defaults, outputs, stream_forms
@@ -10,7 +11,6 @@ from initpy.config.paths import dirname, join
 from initpy.config.problems import escaped, nearest, shown
 from initpy.config.reading import wrong_in_name
 from initpy.config.settings import MAX_PROCESSES, ONESHOT, SIGNALS
-from initpy.controlplan import ControlPlan
 from initpy.core.ordering import CycleError, tiers
 from initpy.core.values import Value, replace
 from initpy.logplan import PREFIX, RAW
@@ -88,7 +88,7 @@ class Compiler:
             exit_code_from=self._exit_code_from(keys),
             log_format=log_format,
             prefix_width=_prefix_width(processes, log_format),
-            control=ControlPlan(),
+            control=control_plan(self._sections.control, self._environ),
         )
 
     def _log_format(self) -> str:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import json
 
-from initpy.config.settings import GROUP, INCLUDE, INIT, PROGRAM, SIGNALS
+from initpy.config.settings import (
+    CONTROL,
+    CONTROL_HTTP,
+    GROUP,
+    INCLUDE,
+    INIT,
+    PROGRAM,
+    SIGNALS,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +29,8 @@ def schema() -> Schema:
         "description": plain(SIGNALS.meaning),
         "properties": _section(SIGNALS)["properties"],
     }
+    control = _section(CONTROL)
+    control["properties"]["http"] = _section(CONTROL_HTTP)
     include = _section(INCLUDE)
     files = include["properties"]["files"]
     return {
@@ -33,6 +43,7 @@ def schema() -> Schema:
             "init": init,
             "program": _named(PROGRAM),
             "group": _named(GROUP),
+            "control": control,
             "include": {
                 "description": include["description"],
                 "anyOf": [*files["anyOf"], include],

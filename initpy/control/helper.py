@@ -11,10 +11,12 @@ import time
 from initpy.control.access import Access
 from initpy.control.answering import Answers
 from initpy.control.configs import Configs
+from initpy.control.journal import Journal
 from initpy.control.link import Link
 from initpy.control.methods import Methods, reading_methods
 from initpy.control.mirror import Mirror
 from initpy.control.orders import Orders
+from initpy.control.own_methods import own_methods
 from initpy.control.server import Server
 from initpy.control.tails import Tails
 from initpy.controlplan import TOLD_TO_LEAVE
@@ -37,12 +39,14 @@ def run(birth: Birth, orders_fd: int) -> int:
     # At the end, everybody gets TERM; who waits for an answer gets that first.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     mirror = Mirror(birth, os.getppid())
+    journal = Journal()
 
     def take(news: tuple[Any, ...]) -> None:
         if news == ("leave",):
             server.leave()
         else:
             mirror.take(news)
+            journal.take(news, mirror)
 
     link = Link(birth.news_fd, orders_fd, take)
     orders = Orders(mirror, link)
@@ -53,6 +57,7 @@ def run(birth: Birth, orders_fd: int) -> int:
             *orders.methods(),
             *Configs(mirror, orders).methods(),
             *tails.methods(),
+            *own_methods(mirror, journal),
         )
     )
     answers = Answers(Access(birth.plan), methods, tails, _say)
