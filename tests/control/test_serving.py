@@ -1,4 +1,4 @@
-"""PID 1's side of the control plane: sockets, the helper that comes and goes, and what it may do."""
+"""PID 1's side of the control plane: the sockets, and the helper that comes and goes."""
 
 from __future__ import annotations
 
