@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from initpy.config.accounts import Credentials, credentials, own_credentials
+from initpy.config.controlling import control_plan
 from initpy.config.expansion import expanded
 from initpy.config.kinds import SignalTable
 from initpy.config.outputs import OWN_NAME, TEXT, Defaults, outputs, stream_forms
@@ -10,7 +11,6 @@ from initpy.config.paths import dirname, join
 from initpy.config.problems import escaped, nearest, shown
 from initpy.config.reading import wrong_in_name
 from initpy.config.settings import MAX_PROCESSES, ONESHOT, SIGNALS
-from initpy.controlplan import ControlPlan
 from initpy.core.ordering import CycleError, tiers, with_first
 from initpy.core.values import Value, replace
 from initpy.eventplan import ListenerPlan
@@ -85,6 +85,7 @@ class Compiler:
                 self._count_bytes(sum(map(len, earlier)) * len(keys[name]))
         timeout_s, _ = self._sections.init["shutdown_timeout"]
         log_format = self._log_format()
+        listeners = self._listeners(keys)
         self._warn_of_cuts({name: after[name] for name in specs}, timeout_s)
         return Plan(
             processes=tuple(processes),
@@ -93,8 +94,10 @@ class Compiler:
             exit_code_from=self._exit_code_from(keys),
             log_format=log_format,
             prefix_width=_prefix_width(processes, log_format),
-            listeners=self._listeners(keys),
-            control=ControlPlan(),
+            listeners=listeners,
+            control=control_plan(
+                self._sections.control, self._environ, has_listeners=bool(listeners)
+            ),
         )
 
     def _listeners(self, keys: Mapping[str, tuple[str, ...]]) -> tuple[ListenerPlan, ...]:

@@ -469,9 +469,13 @@ class Account(Kind):
 
 
 class Umask(Kind):
+    """An octal number: of a umask, or of a file's mode."""
+
+    example: str = "022"
+
     @property
     def expected(self) -> str:
-        return 'an octal number, "022" or 0o022'
+        return f'an octal number, "{self.example}" or 0o{self.example.lstrip("0").rjust(3, "0")}'
 
     @property
     def schema(self) -> Schema:

@@ -6,7 +6,15 @@ from initpy.config.documents import parsed, read_document, read_text
 from initpy.config.expansion import Expander, expanded
 from initpy.config.formats import FormatError, is_ini
 from initpy.config.problems import Place, Problem, nearest
-from initpy.config.settings import EVENTLISTENER, GROUP, INCLUDE, INIT, PROGRAM
+from initpy.config.settings import (
+    CONTROL,
+    CONTROL_HTTP,
+    EVENTLISTENER,
+    GROUP,
+    INCLUDE,
+    INIT,
+    PROGRAM,
+)
 from initpy.core.values import Value, replace
 
 TYPE_CHECKING = False
@@ -18,7 +26,7 @@ if TYPE_CHECKING:
     from initpy.config.problems import Report
     from initpy.config.settings import Section
 
-_TOP = ("init", "program", "group", "eventlistener", "include")
+_TOP = ("init", "program", "group", "eventlistener", "control", "include")
 
 
 class Block(Value):
@@ -47,6 +55,8 @@ class Sections(Value):
     programs: dict[str, Block]
     """Event listeners are among them."""
     groups: dict[str, Block]
+    control: dict[str, tuple[Any, Place]]
+    """Every setting of [control], with its place; that of `http` is a Block, or None."""
     variables: dict[str, str]
     """What every program has in its environment."""
 
@@ -54,14 +64,14 @@ class Sections(Value):
 def read_sections(document: Document, environ: Mapping[str, str], report: Report) -> Sections:
     """Read the main file and those it includes. What is wrong in any of them is in the report."""
     main = Place(document, (), report, Expander(document.here, environ))
-    defaults = _read_block("init", INIT, {}, main.at("init"))
-    init = {key: (value, defaults.at(key)) for key, value in defaults.options.items()}
-    sections = Sections(main, init, {}, {}, {})
-    given: dict[str, Place] = {}
+    init, control = _defaults(INIT, main), _defaults(CONTROL, main)
+    sections = Sections(main, init, {}, {}, control, {})
     places = (main, *_included(main, environ))
-    for place in places:
-        if (value := place.document.table.get("init")) is not None:
-            _read_init(value, place.at("init"), init, given)
+    _read_once(INIT, places, init)
+    _read_once(CONTROL, places, control)
+    table, place = control["http"]
+    if table is not None:
+        control["http"] = (_read_block("control.http", CONTROL_HTTP, *table), place)
     common = _common_variables(init)
     for place in places:
         _read_file(place.knowing(common), sections)
@@ -147,7 +157,7 @@ def _is_same(one: str, other: str) -> bool:
 
 
 def _read_file(place: Place, sections: Sections) -> None:
-    """Add the sections of a file, but for [init]."""
+    """Add the sections of a file that have a name of the user's."""
     for key, value in place.document.table.items():
         at = place.at(key)
         if key == "program":
@@ -156,27 +166,39 @@ def _read_file(place: Place, sections: Sections) -> None:
             _read_named(GROUP, value, at, sections.groups)
         elif key == "eventlistener":
             _read_named(EVENTLISTENER, value, at, sections.programs)
-        elif key not in ("init", "include"):
+        elif key not in ("init", "control", "include"):
             what = "section" if isinstance(value, dict) else "key"
             at.problem(f"unknown {what}{nearest(key, _TOP)}")
         elif key == "include" and place.document is not sections.main.document:
             at.problem("an included file cannot include others")
 
 
-def _read_init(
-    value: object, place: Place, init: dict[str, tuple[Any, Place]], given: dict[str, Place]
+def _defaults(section: Section, main: Place) -> dict[str, tuple[Any, Place]]:
+    """Every setting of a section that can be there once, as it is if nothing is said."""
+    block = _read_block(section.title, section, {}, main.at(section.title))
+    return {key: (value, block.at(key)) for key, value in block.options.items()}
+
+
+def _read_once(
+    section: Section, places: tuple[Place, ...], found: dict[str, tuple[Any, Place]]
 ) -> None:
-    """Add [init] of a file; `given` has the keys that it has in the files before."""
-    if not isinstance(value, dict):
-        place.expected("a section [init]", value)
-        return
-    block = _read_block("init", INIT, value, place)
-    for key in init:
-        if key in block.given and key in given:
-            block.at(key).problem(f"already in {given[key]}")
-        elif key in block.given:
-            given[key] = block.at(key)
-            init[key] = (block.options[key], block.at(key))
+    """Add what all files say in such a section; a key of it can be in one of them only."""
+    given: dict[str, Place] = {}
+    for file in places:
+        value = file.document.table.get(section.title)
+        place = file.at(section.title)
+        if value is None:
+            continue
+        if not isinstance(value, dict):
+            place.expected(f"a section [{section.title}]", value)
+            continue
+        block = _read_block(section.title, section, value, place)
+        for key in found:
+            if key in block.given and key in given:
+                block.at(key).problem(f"already in {given[key]}")
+            elif key in block.given:
+                given[key] = block.at(key)
+                found[key] = (block.options[key], block.at(key))
 
 
 def _read_named(section: Section, value: object, place: Place, found: dict[str, Block]) -> None:

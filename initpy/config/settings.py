@@ -27,6 +27,7 @@ from initpy.config.kinds import (
     Whole,
 )
 from initpy.config.outputs import ByteSize, Output, Pattern, RateLimitTable
+from initpy.config.servers import Accounts, Listen, Secret, SocketPath, Subsection
 from initpy.config.tables import BackoffTable, RestartLimitTable, RlimitTable
 from initpy.control.events.kinds import PARENTS, TYPES
 from initpy.core.values import Value, replace
@@ -499,4 +500,82 @@ EVENTLISTENER = Section(
     _NOT_OF_LISTENERS,
 )
 
-SECTIONS = (INIT, SIGNALS, PROGRAM, GROUP, EVENTLISTENER, INCLUDE)
+_PASSWORDS = (
+    Setting("password", Secret("a password"), "Their password, as it is."),
+    Setting(
+        "password_file",
+        Text("a file"),
+        "A file with the password in it, relative to the file that names it; a line end behind the "
+        "password does not count.",
+    ),
+    Setting("password_env", Text("the name of a variable"), "A variable that has the password."),
+    Setting(
+        "password_hash",
+        Secret("what `initpy hash-password` prints"),
+        "What `initpy hash-password` makes of the password. supervisord's `{SHA}…` is taken as "
+        "well, with a warning: it is soon guessed.",
+    ),
+)
+"""Only one of them can be given."""
+
+
+CONTROL = Section(
+    "control",
+    "The control plane: what `initpy status`, `supervisorctl` and other clients speak to.",
+    (
+        Setting(
+            "socket",
+            SocketPath(),
+            "The Unix socket that clients call; `false`: none. By default `/run/initpy.sock`, or "
+            "where that cannot be made `/tmp/initpy.sock`.",
+        ),
+        Setting("mode", Umask("0600"), "The mode of the socket.", "0600"),
+        Setting("owner", Account("user"), "The owner of the socket. By default, who runs initpy."),
+        Setting("group", Account("group"), "The group of the socket. By default, the owner's."),
+        Setting(
+            "allow",
+            Accounts(),
+            "Users who may call, apart from root and the owner. `mode` and `group` have to let "
+            "them open the socket, too.",
+            [],
+        ),
+        Setting(
+            "username",
+            Text("a name"),
+            "Whoever else can open the socket may call with this name and a password.",
+        ),
+        *_PASSWORDS,
+        Setting(
+            "identifier",
+            Text("a name"),
+            "What clients and event listeners are told as the name of it all.",
+            "supervisor",
+        ),
+        Setting(
+            "idle",
+            Seconds(above_zero=True),
+            "How long the process that answers clients stays when nobody calls any more.",
+            60,
+        ),
+        Setting("http", Subsection("control.http"), "The same over TCP: see `[control.http]`."),
+    ),
+)
+
+CONTROL_HTTP = Section(
+    "control.http",
+    "The control plane over TCP. There is none without this section.",
+    (
+        Setting(
+            "listen",
+            Listen(),
+            "Where to listen: `HOST:PORT`. The host is an IP address (of version 6: in brackets), "
+            "`localhost`, or nothing, which means all addresses. What can be reached from other "
+            "hosts has to have a password.",
+            required=True,
+        ),
+        Setting("username", Text("a name"), "The name that callers have to give, with a password."),
+        *_PASSWORDS,
+    ),
+)
+
+SECTIONS = (INIT, SIGNALS, PROGRAM, GROUP, EVENTLISTENER, CONTROL, CONTROL_HTTP, INCLUDE)

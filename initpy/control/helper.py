@@ -12,10 +12,12 @@ from initpy.control.access import Access
 from initpy.control.answering import Answers
 from initpy.control.configs import Configs
 from initpy.control.events.remote import remote_methods
+from initpy.control.journal import Journal
 from initpy.control.link import Link
 from initpy.control.methods import Methods, reading_methods
 from initpy.control.mirror import Mirror
 from initpy.control.orders import Orders
+from initpy.control.own_methods import own_methods
 from initpy.control.server import Server
 from initpy.control.tails import Tails
 from initpy.controlplan import TOLD_TO_LEAVE
@@ -41,12 +43,14 @@ def run(birth: Birth, orders_fd: int) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     mirror = Mirror(birth, os.getppid())
     events = _events(birth)
+    journal = Journal()
 
     def take(news: tuple[Any, ...]) -> None:
         if news == ("leave",):
             server.leave()
         else:
             mirror.take(news)
+            journal.take(news, mirror)
             if events is not None:
                 events.hear(news, mirror.processes)
 
@@ -67,6 +71,7 @@ def run(birth: Birth, orders_fd: int) -> int:
             *Configs(mirror, orders).methods(),
             *tails.methods(),
             *remote_methods(post),
+            *own_methods(mirror, journal),
         )
     )
     answers = Answers(Access(birth.plan), methods, tails, _say)

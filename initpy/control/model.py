@@ -8,10 +8,13 @@ from datetime import timedelta
 from initpy.control.faults import BAD_NAME, Fault
 from initpy.core.states import State
 from initpy.core.values import Value
+from initpy.core.words import TOO_QUICKLY, ended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from initpy.core.door import Process
 
 MOST = 2**31 - 1
 """What an XML-RPC integer can be: instants stay at that from 2038 on."""
@@ -20,6 +23,10 @@ MOST = 2**31 - 1
 RUNNING, RESTARTING, SHUTDOWN = 1, 0, -1
 
 MOODS = {RUNNING: "RUNNING", RESTARTING: "RESTARTING", SHUTDOWN: "SHUTDOWN"}
+
+
+_BAD_EXIT = "Bad exit code "
+"""How supervisord begins what the status says better."""
 
 
 class ProcessView(Value):
@@ -84,3 +91,15 @@ class Snapshot(Value):
     def by_name(self) -> Iterator[ProcessView]:
         """In the order of the groups' names, and then of their own."""
         yield from sorted(self.processes, key=lambda it: (it.group, it.name))
+
+
+def why_ended(process: Process) -> str:
+    """How the last instance ended, and why it is not up since; empty: there was none."""
+    parts = []
+    if process.status is not None and process.ended_at:
+        parts.append(ended(process.status))
+    if process.spawnerr == TOO_QUICKLY:
+        parts.append("too quickly")
+    elif process.spawnerr and not process.spawnerr.startswith(_BAD_EXIT):
+        parts.append(process.spawnerr)
+    return "; ".join(parts)

@@ -14,7 +14,7 @@ import pyexpat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 MAX_DEPTH = 32
@@ -44,6 +44,25 @@ def call_in(raw: bytes) -> tuple[str, list[Any]]:
     Raises:
         XmlError: whatever else `raw` is; also with a DOCTYPE or entities of its own.
     """
+    reader = _read(raw)
+    if reader.method is None:
+        raise XmlError("no methodName in it")
+    return reader.method, reader.parameters
+
+
+def answer_in(raw: bytes) -> tuple[Any, bool]:
+    """The result in the answer to a call, and whether it is a fault.
+
+    Raises:
+        XmlError: `raw` is no answer.
+    """
+    reader = _read(raw)
+    if len(reader.parameters) != 1:
+        raise XmlError("no result in it")
+    return reader.parameters[0], reader.is_fault
+
+
+def _read(raw: bytes) -> _Reader:
     reader = _Reader()
     parser = pyexpat.ParserCreate()
     parser.buffer_text = True
@@ -56,9 +75,7 @@ def call_in(raw: bytes) -> tuple[str, list[Any]]:
         parser.Parse(raw, True)
     except pyexpat.ExpatError as exc:
         raise XmlError(f"no XML: {exc}") from None
-    if reader.method is None:
-        raise XmlError("no methodName in it")
-    return reader.method, reader.parameters
+    return reader
 
 
 def _refuse(*_: object) -> None:
@@ -70,6 +87,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.method: str | None = None
+        self.is_fault = False
         self.parameters: list[Any] = []
         self._path: list[str] = []
         self._text: list[str] = []
@@ -100,6 +118,8 @@ class _Reader:
         self._text.clear()
         if tag == "methodName":
             self.method = text.strip()
+        elif tag == "fault":
+            self.is_fault = True
         elif tag == "name" and path[-1:] == ["member"]:
             self._open[-1].append(text)
         elif tag == "value":
@@ -146,7 +166,18 @@ def _int(text: str) -> int:
     return int(text)
 
 
-# ---------------------------------------------------------------- results
+# ---------------------------------------------------------------- calls and results
+
+
+def call_out(name: str, parameters: Sequence[Any]) -> bytes:
+    """A call of a method."""
+    parts = [HEAD, f"<methodCall>\n<methodName>{escaped(name)}</methodName>\n<params>\n"]
+    for parameter in parameters:
+        parts.append("<param>\n")
+        _write(parameter, parts.append, 0)
+        parts.append("</param>\n")
+    parts.append("</params>\n</methodCall>\n")
+    return "".join(parts).encode()
 
 
 def result(value: Any) -> bytes:

@@ -115,7 +115,7 @@ def _add_group(turn: Turn, order: AddGroup, name: str) -> None:
     plan = turn.supervisor.plan
     listeners = [it for it in known.listeners if it.name == name]
     plan = replace(plan, processes=tuple(specs), listeners=(*plan.listeners, *listeners))
-    turn.change(plan=plan, spare=known, held=False)
+    turn.change(plan=plan, spare=known)
     turn.effects.append(UsePlan())
     for spec in added:
         turn.put(Process(spec, epoch=turn.supervisor.past_epoch))
@@ -139,7 +139,7 @@ def _remove_group(turn: Turn, order: RemoveGroup, name: str) -> None:
     plan = turn.supervisor.plan
     listeners = [it for it in plan.listeners if it.name != name]
     plan = replace(plan, processes=tuple(specs), listeners=tuple(listeners))
-    turn.change(plan=plan, spare=known, held=True)
+    turn.change(plan=plan, spare=known)
     turn.effects.append(UsePlan())
     for process in processes:
         turn.no_longer_waits(process.spec.key)

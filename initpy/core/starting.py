@@ -61,6 +61,7 @@ def spawned(process: Process, pid: int, now: float) -> Step:
         pid=pid,
         group=pid,
         started_at=now,
+        instances=process.instances + 1,
     )
 
 

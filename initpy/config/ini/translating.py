@@ -9,7 +9,13 @@ from __future__ import annotations
 import re
 
 from initpy.config.ini.syntax import Option, Section
-from initpy.config.ini.values import DialectError, Variables, lone_percent, value_of
+from initpy.config.ini.values import (
+    DialectError,
+    Variables,
+    escaped_dollars,
+    lone_percent,
+    value_of,
+)
 from initpy.config.kinds import Command, Environment, Text, flag_of, is_template
 from initpy.config.problems import Problem, nearest, shown
 from initpy.config.settings import EVENTLISTENER, GROUP, INIT, PROGRAM
@@ -98,6 +104,13 @@ SERVER_OPTIONS = {
     "supervisorctl": ("serverurl", "username", "password", "prompt", "history_file"),
 }
 
+HTTP_SERVER = "inet_http_server"
+UNIX_SERVER = "unix_http_server"
+
+_ACCOUNT = ("username", "password")
+
+_RPC_INTERFACE = "rpcinterface:supervisor"
+
 _DEFAULTS_OF_PROGRAMS = ("user", "directory", "umask", "strip_ansi")
 """Options of [supervisord] that each program gets which has none of its own."""
 
@@ -108,6 +121,7 @@ _LIMITS = {"minfds": "nofile", "minprocs": "nproc"}
 
 _FULFILLED = (
     *_OF_INIT,
+    "identifier",
     "nodaemon",
     *[name for name in _DEFAULTS_OF_PROGRAMS if PROGRAM.setting(name) is not None],
     *_LIMITS,
@@ -128,7 +142,6 @@ NOT_CRITICAL = (
     "supervisord; critical=true in a [program:x] changes that"
 )
 NOT_USED = "not used: initpy stays in the foreground and logs to stderr, not to a file"
-NO_SERVER = "not used: initpy answers no supervisorctl and serves no page"
 DEFAULT_HANDLER = "supervisor.dispatchers:default_handler"
 NO_HANDLER = (
     "not used: initpy runs nobody's code in itself; a result of OK accepts an event, any other has "
@@ -138,6 +151,12 @@ NOT_OF_LISTENERS = (
     "not used: the stdout of an event listener is how it speaks with initpy, and goes nowhere else"
 )
 NO_REDIRECT = "a listener's stderr would interfere with the event listener protocol on its stdout"
+NO_PLUGIN = "not used: initpy's supervisorctl has no plugins"
+NO_INTERFACE = "not used: initpy has no other interface than supervisor's own"
+NOT_A_SECOND = (
+    "initpy has one {} only, with one username and password: leave this section out, or make it "
+    "say the same"
+)
 NO_FASTCGI = (
     "initpy makes no sockets for FastCGI: make it a [program:x] whose command opens the socket "
     "itself, as spawn-fcgi -n does"
@@ -180,8 +199,8 @@ class Translator:
         self._origins: dict[Path, Origin] = {}
         self._paths: dict[str, Path] = {}
         self._used: set[tuple[str, str]] = set()
-        self._not_used: list[str] = []
-        """Sections that only a control plane has a use for: servers, clients."""
+        self._first_server: dict[str, str] = {}
+        """Of each kind of server, the first section."""
 
     def translation(self) -> Translation:
         for name in self._sections:
@@ -208,10 +227,15 @@ class Translator:
         elif kind == "eventlistener" and colon:
             self._listener(section, name)
         elif kind in SERVER_OPTIONS:
-            self._not_used.append(section)
             self._warn_of_unknown(section, SERVER_OPTIONS[kind])
+            if kind == UNIX_SERVER:
+                self._unix_server(section)
+            elif kind == HTTP_SERVER:
+                self._http_server(section)
         elif kind in ("rpcinterface", "ctlplugin"):
-            self._not_used.append(section)
+            text = NO_PLUGIN if kind == "ctlplugin" else NO_INTERFACE
+            if section != _RPC_INTERFACE:
+                self._problem(self._sections[section][0], section, text, is_note=True)
         elif section == "supervisord":
             self._supervisord(section)
         elif section == "init":
@@ -277,6 +301,82 @@ class Translator:
                 self._set(section, path, table, option, setting)
         self._warn_of_unknown(section, GROUP_OPTIONS)
 
+    def _unix_server(self, section: str) -> None:
+        options = self._sections[section][1]
+        if not self._is_only_one(section, UNIX_SERVER, "Unix socket", ("file", *_ACCOUNT)):
+            return
+        table = self._open(section, ("control",))
+        if "file" not in options:
+            text = "missing; expected the path of the socket"
+            self._problem(self._sections[section][0], section, f"file: {text}")
+        for name, key in (("file", "socket"), ("chmod", "mode")):
+            self._rename(section, name, ("control",), key, table)
+        if "chown" in options:
+            owner, colon, group = options["chown"].text.partition(":")
+            for key, value in (("owner", owner), ("group", group if colon else "")):
+                if value:
+                    table[key] = escaped_dollars(value)
+                    self._origin(("control", key), options["chown"], section)
+            self._used.add((section, "chown"))
+        self._account(section, ("control",), table)
+
+    def _http_server(self, section: str) -> None:
+        options = self._sections[section][1]
+        if not self._is_only_one(section, HTTP_SERVER, "[control.http]", _ACCOUNT):
+            return
+        table = self._open(section, ("control", "http"))
+        port = options.get("port")
+        if port is None:
+            text = "port: missing; expected HOST:PORT or a port"
+            self._problem(self._sections[section][0], section, text)
+            return
+        address = port.text if ":" in port.text else f":{port.text}"
+        path = ("control", "http", "listen")
+        self._used.add((section, "port"))
+        self._account(section, ("control", "http"), table)
+        if "listen" not in table:
+            table["listen"] = escaped_dollars(address)
+            self._origin(path, port, section)
+            return
+        if not isinstance(table["listen"], list):
+            table["listen"] = [table["listen"]]
+            first = (*path, 0)
+            self._origins[first] = self._origins[path]
+        table["listen"].append(escaped_dollars(address))
+        self._origin((*path, len(table["listen"]) - 1), port, section)
+
+    def _is_only_one(self, section: str, kind: str, what: str, same: tuple[str, ...]) -> bool:
+        """Whether it is the first of its kind, or says the same in these options."""
+        first = self._first_server.setdefault(kind, section)
+        mine, theirs = (self._sections[it][1] for it in (section, first))
+        for name in same:
+            texts = [options[name].text if name in options else None for options in (mine, theirs)]
+            if texts[0] != texts[1]:
+                where = self._sections[section][0]
+                self._problem(where, section, NOT_A_SECOND.format(what))
+                return False
+        return True
+
+    def _account(self, section: str, path: Path, table: dict[str, Any]) -> None:
+        """The username and the password of a server; a hash goes where hashes are."""
+        options = self._sections[section][1]
+        self._rename(section, "username", path, "username", table)
+        is_hash = "password" in options and options["password"].text.startswith("{SHA}")
+        key = "password_hash" if is_hash else "password"
+        self._rename(section, "password", path, key, table)
+
+    def _rename(self, section: str, name: str, path: Path, key: str, table: dict[str, Any]) -> None:
+        """Put an option where initpy has it, under its name there."""
+        option = self._sections[section][1].get(name)
+        if option is None:
+            return
+        self._origin((*path, key), option, section)
+        self._used.add((section, name))
+        if lone_percent(option.text):
+            self._problem(option, section, 'a "%" on its own: to have one, write "%%"')
+        elif option.text:
+            table[key] = escaped_dollars(option.text)
+
     def _init(self, section: str) -> None:
         table = self._open(section, ("init",))
         for option in self._sections[section][1].values():
@@ -287,6 +387,9 @@ class Translator:
 
     def _supervisord(self, section: str) -> None:
         first, options, _ = self._sections[section]
+        if "identifier" in options:
+            table = self._table.setdefault("control", {})
+            self._rename(section, "identifier", ("control",), "identifier", table)
         for name in _OF_INIT:
             setting = INIT.setting(name)
             if (
@@ -354,10 +457,6 @@ class Translator:
         }
         if programs and not any("critical" in options for options in programs.values()):
             self._report.add(self._note(self._file, 0, "", NOT_CRITICAL))
-        if self._not_used:
-            at = self._sections[self._not_used[0]][0]
-            names = ", ".join([f"[{name}]" for name in self._not_used])
-            self._report.add(self._note(at.file, at.line, names, NO_SERVER))
         for name, table in self._table.get("program", {}).items():
             if "user" in table and not {"HOME", "USER"} <= table.get("environment", {}).keys():
                 origin = self._origins["program", name, "user"]

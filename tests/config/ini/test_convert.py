@@ -68,6 +68,10 @@ events=TICK_60
 [init]
 environment = { LANG = "C.UTF-8" }
 
+# our site
+[control]
+socket = "/run/s.sock"  # where
+
 # the one that
 # answers
 [program.web]  # front
@@ -91,11 +95,6 @@ programs = ["web"]
 command = "memmon -a 200MB"
 events = ["TICK_60"]
 # the end
-
-# our site
-# [unix_http_server]: not used: initpy answers no supervisorctl and serves no page
-# [unix_http_server]
-# file = /run/s.sock
 
 # [supervisord]
 # nodaemon = true
