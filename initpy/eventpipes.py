@@ -30,7 +30,17 @@ CLOSED = -1
 class EventPipes:
     """The pipes that PID 1 has, and the listeners whose pipes the helper has."""
 
-    KEPT = ("_door_fd", "_given", "_lost", "_memory_fd", "_own", "plans", "told_groups")
+    KEPT = (
+        "_door_fd",
+        "_given",
+        "_lost",
+        "_memory_fd",
+        "_own",
+        "_output_fd",
+        "plans",
+        "relay_fd",
+        "told_groups",
+    )
 
     def __init__(self, *, is_boot: bool) -> None:
         """`is_boot`: there is no plan yet."""
@@ -50,12 +60,22 @@ class EventPipes:
         self._door_fd = CLOSED
         """Where the helper is handed ends; CLOSED: there is none."""
         self._memory_fd = CLOSED
+        self._output_fd = CLOSED
+        self.relay_fd = CLOSED
+        """Where the relay of the logs tells the helper what programs write; CLOSED: nowhere."""
 
     def set_plan(self, plan: Plan) -> None:
         """These are the listeners from now on."""
         self.plans = plan.listeners
         if self.told_groups is None:
             self.told_groups = tuple(dict.fromkeys([spec.group for spec in plan.processes]))
+        if self.plans and self.relay_fd == CLOSED and any(map(_is_told_of, plan.processes)):
+            try:
+                self.relay_fd, self._output_fd = pair()
+            except OSError:  # of output, nobody hears
+                return
+            posix.set_blocking(self._output_fd, False)
+            self.close_door()  # the helper that there is knows nothing of it
 
     # ------------------------------------------------------------ listeners
 
@@ -132,7 +152,8 @@ class EventPipes:
             self._memory_fd = posix.memfd_create("initpy-events", posix.MFD_CLOEXEC)
         self.close_door()
         self._door_fd, door_fd = pair()
-        return EventsBirth(self.plans, door_fd, self._memory_fd, self.told_groups or ())
+        groups = self.told_groups or ()
+        return EventsBirth(self.plans, door_fd, self._memory_fd, self._output_fd, groups)
 
     def was_born(self) -> None:
         """The helper that `open_door` was for is there."""
@@ -158,7 +179,8 @@ class EventPipes:
 
     def fds(self) -> list[int]:
         """All that the next image of PID 1 has to have open."""
-        found = [fd for fd in (self._door_fd, self._memory_fd) if fd != CLOSED]
+        own = (self._door_fd, self._memory_fd, self._output_fd, self.relay_fd)
+        found = [fd for fd in own if fd != CLOSED]
         return found + [fd for _, *ends in self._own.values() for fd in ends]
 
     def heal(self, live: dict[int, str]) -> None:
@@ -171,3 +193,8 @@ class EventPipes:
         for pid, key in live.items():
             if key in keys and key not in self._own:
                 self._lost[key] = pid
+
+
+def _is_told_of(spec: ProcessSpec) -> bool:
+    """Whether event listeners hear of what it writes."""
+    return any(it is not None and it.told_as for it in (spec.stdout, spec.stderr))

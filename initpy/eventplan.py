@@ -32,6 +32,8 @@ class EventsBirth(Value):
     it the fds of our ends of its stdin and its stdout."""
     memory_fd: int
     """A memory file that outlives the helper: see control.events.ledger."""
+    output_fd: int = -1
+    """Packets come from here as logplan.LogPlan has them: what programs have written; -1: none."""
     groups: tuple[str, ...] = ()
     """At the very start of initpy: the groups that there will be, of which nobody has been told;
     later: none."""

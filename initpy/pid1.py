@@ -652,8 +652,8 @@ class Pid1:
             if why_not:
                 self.facts.append(PlanRefused(CONFIG_REFUSED, why_not))
                 return
-        self._set_output(plan)
         self._set_listeners(plan)
+        self._set_output(plan)
         self.log.set_form(plan.log_format, plan.prefix_width)
         self.facts.append(PlanReady(plan))
 
@@ -670,13 +670,15 @@ class Pid1:
                 f"cannot do what is new in the configuration: the files of initpy are gone: {exc}"
             )
             self.log.line(WARN, text)
-        self._set_output(plan)
         self._set_listeners(plan)
+        self._set_output(plan)
 
     def _set_output(self, plan: Plan) -> None:
         if self.output is not None:
             count = len(plan.processes) * FILES_OF_EACH + OTHER_FILES
             self.signals.inherited = make_room_for_files(self.signals.inherited, count)
+            if self.events is not None:
+                self.output.events_fd = self.events.relay_fd
             self.output.set_plan(plan.processes, plan.prefix_width)
             if self.serving is not None:
                 self.serving.capture()

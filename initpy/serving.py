@@ -212,7 +212,7 @@ class Serving:
         def control(orders_fd: int) -> int:
             kept = {0, 1, 2, orders_fd, news_fd, memory_fd, *[it.fd for it in birth.listeners]}
             if events is not None:
-                kept |= {events.door_fd, events.memory_fd}
+                kept |= {events.door_fd, events.memory_fd, events.output_fd}
             syscalls.close_all_but(kept - {CLOSED})
             return run_control(birth, orders_fd)
 

@@ -62,6 +62,9 @@ class Compiler:
         self._keys_by_name: dict[str, list[str]] = {}
         self._has_all_names = True
         """No process is missing in these two."""
+        self._has_listeners = any(
+            block.is_listener and block.options["enabled"] for block in self._programs.values()
+        )
         self._bytes = 0
         self._output_defaults = Defaults(
             sections.init["log"][0] or (),
@@ -261,8 +264,9 @@ class Compiler:
         unix_group = _expanded_option(block, "group", expander)
         if block.place.report.failures > failures or not argv:
             return None
-        output = outputs(block, name, self._output_defaults, expander)
         group = self._group_of[block.name]
+        told_as = _key(group.name, name) if self._has_listeners else ""
+        output = outputs(block, name, self._output_defaults, expander, told_as)
         identity = self._identity(user, unix_group)
         key = _key(group.name, name)
         path = environment.get("PATH")

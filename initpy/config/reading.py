@@ -241,8 +241,8 @@ def _read_block(name: str, section: Section, table: dict[str, Any], place: Place
     if section is EVENTLISTENER:
         for setting in PROGRAM.settings:
             if setting.key in section.refused:
-                by_default = setting.default
-                options[setting.key] = by_default and setting.kind.read(by_default, place)
+                given = setting.default
+                options[setting.key] = None if given is None else setting.kind.read(given, place)
     return Block(name, place, options, frozenset(table), section is EVENTLISTENER)
 
 

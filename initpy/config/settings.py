@@ -409,6 +409,22 @@ PROGRAM = Section(
         ),
         Setting("stderr_logfile_backups", Whole(0), "How many old files are kept.", 10),
         Setting("stderr_syslog", Flag(), "The same as `stdout_syslog` for stderr.", False),
+        Setting(
+            "stdout_events_enabled",
+            Flag(),
+            "Event listeners are told of all that it writes: `PROCESS_LOG_STDOUT`.",
+            False,
+        ),
+        Setting("stderr_events_enabled", Flag(), "The same for stderr.", False),
+        Setting(
+            "stdout_capture_maxbytes",
+            ByteSize(),
+            "Above 0: what it writes between `<!--XSUPERVISOR:BEGIN-->` and "
+            "`<!--XSUPERVISOR:END-->`, up to so many bytes, is told to event listeners "
+            "(`PROCESS_COMMUNICATION_STDOUT`), and left out of its output.",
+            0,
+        ),
+        Setting("stderr_capture_maxbytes", ByteSize(), "The same for stderr.", 0),
     ),
 )
 
@@ -455,6 +471,8 @@ _NOT_OF_LISTENERS = {
     "stdout_logfile": f"{_PROTOCOL}it goes nowhere else",
     "stdout_logfile_maxbytes": f"{_PROTOCOL}it goes nowhere else",
     "stdout_logfile_backups": f"{_PROTOCOL}it goes nowhere else",
+    "stdout_events_enabled": f"{_PROTOCOL}it goes nowhere else",
+    "stdout_capture_maxbytes": f"{_PROTOCOL}it goes nowhere else",
     "redirect_stderr": f"{_PROTOCOL}what its stderr says would break that",
     "result_handler": "initpy runs nobody's code in itself: a result of OK accepts an event, any "
     "other has it sent again",

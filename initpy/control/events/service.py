@@ -17,7 +17,8 @@ import traceback
 from collections import deque
 from contextlib import suppress
 
-from initpy.control.events import payloads
+from initpy.control.events import kinds, payloads
+from initpy.control.events.capture import Capture, Told
 from initpy.control.events.hub import Hub
 from initpy.control.events.ledger import Ledger
 from initpy.control.events.ticks import Ticks
@@ -45,6 +46,15 @@ MAX_LAST_BYTES = 1024 * 1024
 """So much is read of what a listener has left when it died."""
 
 PACKET_BYTES = 4096
+
+OUTPUT_BYTES = 128 * 1024
+"""More than a packet with output of programs has."""
+
+MAX_EARLY = 100
+"""Packets that are kept for a process that is not known so far."""
+
+MAX_PACKETS = 64
+"""So many of these are taken before listeners are looked after."""
 
 
 class Connection:
@@ -77,6 +87,12 @@ class EventService:
         self._door.setblocking(False)
         self._door_fd = birth.door_fd
         self._ledger = Ledger(birth.memory_fd)
+        self._output_fd = birth.output_fd
+        self._captures: dict[tuple[str, str], tuple[int, Capture]] = {}
+        """By key and channel: the pid of the instance, and what is found in its output."""
+        self._specs = {key: process.spec for key, process in supervisor.processes.items()}
+        self._early: deque[tuple[str, str, int, bytes]] = deque(maxlen=MAX_EARLY)
+        """Output of processes that are not known so far."""
         self._hub = Hub(server, say)
         self._ticks = Ticks(time.time())
         self._connections: dict[str, Connection] = {}
@@ -101,6 +117,8 @@ class EventService:
         self._epoll = select.epoll()
         self._epoll.register(self._wake_fd, select.EPOLLIN)
         self._epoll.register(self._door_fd, select.EPOLLIN)
+        if self._output_fd >= 0:
+            self._epoll.register(self._output_fd, select.EPOLLIN)
         self._begin(birth, supervisor)
 
     def _begin(self, birth: EventsBirth, supervisor: Supervisor) -> None:
@@ -174,6 +192,8 @@ class EventService:
         self._open_door()  # before the news: an instance is here before what is told of it
         while self._news:
             self._news.popleft()()
+        if self._output_fd in ready:
+            self._hear_output()
         for event in self._ticks.take(time.time()):
             self._hub.put(event)
         self._send()
@@ -300,6 +320,39 @@ class EventService:
         if pool is not None:
             pool.disconnect(key, time.monotonic())
 
+    # ------------------------------------------------------------ output of programs
+
+    def _hear_output(self) -> None:
+        """Take what the relay of the logs tells; not all at once, if there is much of it."""
+        for _ in range(MAX_PACKETS):
+            try:
+                raw = os.read(self._output_fd, OUTPUT_BYTES)
+            except BlockingIOError:
+                return
+            match Frames().feed(raw):
+                case [(str(key), str(channel), int(pid), bytes(written))]:
+                    self._take_output(key, channel, pid, written)
+
+    def _take_output(self, key: str, channel: str, pid: int, raw: bytes) -> None:
+        spec = self._specs.get(key)
+        if spec is None:  # the relay is quicker than what is told of processes
+            self._early.append((key, channel, pid, raw))
+            return
+        plan = spec.stderr if channel == "stderr" else spec.stdout
+        if plan is None:
+            return
+        about = (spec.name, spec.group, pid, channel)
+        if plan.tells_all and self._hub.wants(f"{kinds.PROCESS_LOG}_{channel.upper()}"):
+            self._hub.put(payloads.process_log(*about, raw))
+        if plan.capture_bytes:
+            known, capture = self._captures.get((key, channel), (0, None))
+            if capture is None or known != pid:
+                capture = Capture(plan.capture_bytes)
+                self._captures[key, channel] = pid, capture
+            for piece in capture.feed(raw):
+                if isinstance(piece, Told):
+                    self._hub.put(payloads.process_communication(*about, piece.raw))
+
     # ------------------------------------------------------------ processes
 
     def _take_process(self, old: int, process: Process) -> None:
@@ -308,6 +361,12 @@ class EventService:
         if spec.group not in self._keys_of:
             self._hub.put(payloads.group_added(spec.group))
         self._keys_of.setdefault(spec.group, set()).add(key)
+        is_new = key not in self._specs
+        self._specs[key] = spec
+        if is_new and self._early:
+            early, self._early = self._early, deque(maxlen=MAX_EARLY)
+            for output in early:
+                self._take_output(*output)
         connection, live = self._connections.get(key), self._live.get(key, 0)
         self._live[key] = process.pid
         if connection is not None and connection.pid == live != process.pid:
@@ -341,6 +400,9 @@ class EventService:
     def _take_gone(self, key: str) -> None:
         self._pids.pop(key, None)
         self._live.pop(key, None)
+        self._specs.pop(key, None)
+        self._captures.pop((key, "stdout"), None)
+        self._captures.pop((key, "stderr"), None)
         self._forget_stranger(key)
         for group in [name for name, keys in self._keys_of.items() if key in keys]:
             self._keys_of[group].remove(key)
