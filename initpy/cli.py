@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
+    from initpy.feeding import Birth
     from initpy.logplan import LogPlan
 else:
     import _signal
@@ -44,6 +45,18 @@ def main() -> NoReturn:
 
         _leave(dumb_init.main(argv, mask))
     arguments = argv[1:]
+    if arguments == ["--can-take-over"]:  # linux.image.ASKED_TO_CHECK
+        from initpy import upgrade  # noqa: PLC0415
+
+        _leave(upgrade.answer())
+    if name == "supervisord":
+        _run_as_supervisord(argv, mask)
+    if name == "supervisorctl":
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+        complete_python()
+        from initpy.ctl import supervisorctl  # noqa: PLC0415
+
+        sys.exit(supervisorctl.main(argv))
     if _is_one_command(arguments):
         _run_one(arguments, mask)
     if arguments[:1] == ["run"] and not {"-h", "--help"} & set(arguments):
@@ -51,11 +64,11 @@ def main() -> NoReturn:
     path = _config_path(arguments)
     if path is not None:
         _run_file(path, mask)
-    if arguments == ["--can-take-over"]:  # linux.image.ASKED_TO_CHECK
-        from initpy import upgrade  # noqa: PLC0415
-
-        _leave(upgrade.answer())
     _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+    if arguments[:1] == ["health"] and not any(word.startswith("-") for word in arguments):
+        from initpy.ctl import health  # noqa: PLC0415 - without argparse: it is called all the time
+
+        _leave(health.main(arguments[1:]))
     complete_python()
     from initpy.commands import dispatch  # noqa: PLC0415
 
@@ -115,13 +128,29 @@ def _config_path(arguments: list[str]) -> str | None:
             return None
 
 
-def _run_file(path: str, mask: tuple[int, ...]) -> NoReturn:
-    """Be PID 1 for the programs of a file."""
+def _run_as_supervisord(argv: list[str], mask: tuple[int, ...]) -> NoReturn:
+    """Be PID 1 for the programs of a file that supervisord's options name."""
+    import posix  # noqa: PLC0415
+
+    from initpy.dropin.supervisord import Asked  # noqa: PLC0415
+
+    asked = Asked(argv)
+    if asked.text:
+        posix.write(2 if asked.code else 1, asked.text.encode("utf-8", "surrogateescape"))
+        _leave(asked.code)
+    if asked.unused and b"INITPY_HANDOVER" not in posix.environ:
+        text = f"initpy: {' '.join(asked.unused)}: not used: initpy stays in the foreground and "
+        posix.write(2, f"{text}logs to stderr\n".encode())
+    _run_file(asked.path, mask, asked.identifier)
+
+
+def _run_file(path: str, mask: tuple[int, ...], identifier: str = "") -> NoReturn:
+    """Be PID 1 for the programs of a file. `identifier`: to go before the one that it has."""
 
     def read_config(fd: int) -> int:
         from initpy.config.helper import send_plan  # noqa: PLC0415 - in the helper only
 
-        return send_plan(path, fd)
+        return send_plan(path, fd, identifier)
 
     _run(read_config, mask)
 
@@ -170,13 +199,19 @@ def _run(read_config: Callable[[int], int], mask: tuple[int, ...]) -> NoReturn:
 
         return run(plan, report_fd)
 
+    def run_control(birth: Birth, orders_fd: int) -> int:
+        complete_python()
+        from initpy.control.helper import run  # noqa: PLC0415 - in the helper only
+
+        return run(birth, orders_fd)
+
     early: Early | None = None
     try:
         early = Early(read_config, mask)
         sys.path_importer_cache.clear()  # 200 names of the standard library; room for what follows
         from initpy.pid1 import Pid1  # noqa: PLC0415 - while the helper reads
 
-        pid1 = Pid1(early, run_relay)
+        pid1 = Pid1(early, run_relay, run_control)
     except OSError as exc:  # no descriptors, no memory
         if early is not None and early.state is not None:  # of the image before, programs run
             early.give_up(f"cannot take over from itself: {exc.strerror}")

@@ -7,13 +7,14 @@ import shlex
 
 from initpy import __version__
 from initpy.cli import DEFAULT_CONFIG
+from initpy.ctl.arguments import VERBS, add_verbs
 from initpy.options import FLAGS, HELP, WITH_VALUE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-COMMANDS = ("run", "check", "convert", "upgrade")
+COMMANDS = ("run", "check", "convert", "upgrade", "hash-password", *VERBS)
 
 
 def refuse(text: str) -> NoReturn:
@@ -31,6 +32,14 @@ def dispatch(arguments: list[str]) -> int:
         from initpy.config import convert  # noqa: PLC0415
 
         return convert.main(options.convert)
+    if "verb" in options:
+        from initpy.ctl import verbs  # noqa: PLC0415
+
+        return verbs.run(options)
+    if options.command == "hash-password":
+        from initpy.ctl import hash_password  # noqa: PLC0415
+
+        return hash_password.main()
     if options.command == "upgrade":
         from initpy.ctl import upgrade  # noqa: PLC0415
 
@@ -68,7 +77,8 @@ def _parser() -> argparse.ArgumentParser:
         "       initpy check FILE        say what is wrong with FILE, and run nothing\n"
         "       initpy check --schema    print a JSON Schema of the file, for editors\n"
         "       initpy convert FILE      make TOML of a supervisord.conf or a Procfile\n"
-        "       initpy upgrade           have a running initpy go on with the one installed now",
+        "       initpy upgrade           have a running initpy go on with the one installed now\n"
+        "       initpy status, initpy start NAME, …   speak to a running initpy: see below",
         description="The init that runs as PID 1 in a container and supervises the programs in it.",
         epilog=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -79,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         "-c", "--config", metavar="FILE", help="the TOML file that names the programs"
     )
     commands = parser.add_subparsers(
-        title="commands", required=True, metavar="COMMAND", dest="command"
+        title="commands", required=True, metavar="COMMAND", dest="command", prog="initpy"
     )
     run = commands.add_parser(
         "run",
@@ -116,4 +126,12 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     upgrade.add_argument("--pid", type=int, default=1, metavar="PID", help="of that initpy (1)")
+    commands.add_parser(
+        "hash-password",
+        help="what the configuration can have in the place of a password",
+        usage="initpy hash-password [<FILE]",
+        description="It asks for the password, or reads the first line of its input.",
+        allow_abbrev=False,
+    )
+    add_verbs(commands)
     return parser

@@ -21,15 +21,20 @@ import posix
 
 from initpy import (
     __version__,
+    controlplan,
+    eventpipes,
+    eventplan,
+    feeding,
     helpers,
     logging_out,
     logplan,
     pid1,
     plan,
+    serving,
     sweeping,
     wire,
 )
-from initpy.core import door, messages, states, supervisor
+from initpy.core import door, messages, orders, states, supervisor
 from initpy.core.values import Value
 from initpy.linux import reaper, signals
 from initpy.linux.image import FORMAT, MAGIC
@@ -48,14 +53,20 @@ MAX_STATE_BYTES = 64 * 1024 * 1024
 """More is a fault; 1,000 programs make about 1 MB."""
 
 _MODULES = (
+    controlplan,
     door,
+    eventpipes,
+    eventplan,
+    feeding,
     helpers,
     logging_out,
     logplan,
     messages,
+    orders,
     pid1,
     plan,
     reaper,
+    serving,
     signals,
     states,
     supervisor,

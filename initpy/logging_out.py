@@ -75,6 +75,7 @@ class LoggingOut:
     """All pipes, and at most one relay."""
 
     KEPT = (
+        "events_fd",
         "_born_at",
         "_commands_fd",
         "_delay_s",
@@ -106,6 +107,8 @@ class LoggingOut:
         self._run_relay = run_relay
         self._say = say
         self._drained = drained
+        self.events_fd = CLOSED
+        """Where the relay is to tell what event listeners hear of; CLOSED: nowhere."""
         self._pipes: dict[tuple[str, int], Pipe] = {}
         """By the process's key and the number of the fd, 1 or 2."""
         self._serial = 0
@@ -276,13 +279,14 @@ class LoggingOut:
         self._close_commands()
         self._commands_fd = own_fd
         posix.set_blocking(own_fd, False)
-        plan = LogPlan(channels, self._memory_fd, commands_fd, self._prefix_width)
+        plan = LogPlan(channels, self._memory_fd, commands_fd, self._prefix_width, self.events_fd)
         drain_s = None if self._drain_until is None else self._drain_until - time.monotonic()
         run_relay = self._run_relay
 
         def relay(report_fd: int) -> int:
             keep = {0, 1, 2, report_fd, commands_fd, plan.memory_fd, *[it.fd for it in channels]}
-            _close_all_but(keep)
+            keep |= {plan.events_fd} - {CLOSED}
+            syscalls.close_all_but(keep)  # a pipe's end that it had besides would keep it open
             return run_relay(plan, report_fd)
 
         try:
@@ -451,13 +455,3 @@ def _file_of(plan: ChannelPlan) -> bytes:
         if sink.kind == FILE:
             return sink.target
     return b""
-
-
-def _close_all_but(keep: set[int]) -> None:
-    """A pipe's end that a relay had besides would keep the pipe open."""
-    lowest = 0
-    for fd in sorted(keep):
-        if lowest < fd:  # closerange(0, 0) would close all that there are
-            posix.closerange(lowest, fd)
-        lowest = fd + 1
-    posix.closerange(lowest, 2**20)

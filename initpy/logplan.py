@@ -67,6 +67,13 @@ class ChannelPlan(Value):
     """A regular expression that the first line of a message matches; empty: each line is one."""
     strip_ansi: bool = False
     """Escape sequences of terminals are left out."""
+    told_as: str = ""
+    """The process's key, where event listeners hear of this output; empty: they do not."""
+    tells_all: bool = False
+    """They hear of all of it (PROCESS_LOG)."""
+    capture_bytes: int = 0
+    """They hear of what is between marks, which is left out of the output (PROCESS_COMMUNICATION),
+    of so much of it; 0: there are no marks."""
 
 
 class Channel(Value):
@@ -109,3 +116,6 @@ class LogPlan(Value):
     seconds) all that has been written, and end; ("leave",) at once. End of file is "leave" too."""
     prefix_width: int = 0
     """How wide the names before the lines are, if not as the longest of these channels."""
+    events_fd: int = -1
+    """A packet goes here for what a channel with `told_as` has written: a frame of (told_as,
+    channel, pid, bytes). What it does not take is dropped. -1: nobody hears of it."""

@@ -16,6 +16,7 @@ from initpy.core.messages import (
     CRITICAL,
     INFO,
     WARN,
+    Answer,
     CatchersFound,
     ChildrenGone,
     EndSurvivors,
@@ -42,13 +43,16 @@ from initpy.core.messages import (
     Spawn,
     Spawned,
     SpawnFailed,
+    Start,
+    Stop,
     StopCommandFailed,
     TimerFired,
     TreeRecorded,
     Upgrade,
+    UsePlan,
 )
 from initpy.core.states import State
-from initpy.core.supervisor import Supervisor, step
+from initpy.core.supervisor import Phase, Supervisor, step
 from initpy.core.timers import Timers
 from initpy.core.values import Value
 from initpy.core.words import ended
@@ -74,15 +78,17 @@ if TYPE_CHECKING:
 
     from initpy.core.states import ExitStatus
     from initpy.early import Early
+    from initpy.eventpipes import EventPipes
     from initpy.helpers import Helper
     from initpy.linux.reaper import Dead
     from initpy.logging_out import LoggingOut, RunRelay
     from initpy.plan import ProcessSpec
+    from initpy.serving import RunControl, Serving
 
 FORKING = (Spawn, FindCatchers, ReadPlan, RecordTree, RunStopCommand, Upgrade)
 """Effects that take milliseconds each; all others are a few syscalls at the most."""
 
-UNSEEN = (Log, Notice, SetTimer)
+UNSEEN = (Answer, Log, Notice, SetTimer)
 """Effects of which no program sees anything; log lines before any other are written first."""
 
 MAX_SETTLE_S = 0.01
@@ -128,6 +134,10 @@ class RelayOutput(Value):
     """The task of a helper: bring the output of programs to where it belongs."""
 
 
+class ServeControl(Value):
+    """The task of a helper: answer the clients of the control plane."""
+
+
 class StopCommand:
     """A stop command that runs: whose it is, which instance it is to stop, and the pipe from which
     comes why it could not be executed."""
@@ -163,9 +173,10 @@ class Pid1:
         "taken",
     )
 
-    def __init__(self, early: Early, run_relay: RunRelay) -> None:
+    def __init__(self, early: Early, run_relay: RunRelay, run_control: RunControl) -> None:
         """Take over what has been begun: by `early`, or by the image before this one. `run_relay`
-        is the relay of the logs, run in a helper.
+        is the relay of the logs, `run_control` the server of the control plane, each run in a
+        helper.
 
         Raises:
             OSError: there are no descriptors.
@@ -174,6 +185,7 @@ class Pid1:
         self.image = early.image
         self._read_config = early.read_config
         self._run_relay = run_relay
+        self._run_control = run_control
         self.state = Supervisor()
         self.taken: list[int] = []
         """Signals that nothing has been done about."""
@@ -224,6 +236,10 @@ class Pid1:
         )
         self.output: LoggingOut | None = None
         """None: all output is inherited."""
+        self.serving: Serving | None = None
+        """None: there is no control plane."""
+        self.events: EventPipes | None = None
+        """None: there have never been event listeners."""
         self.oom_file = b""
         self.oom_kills = OomKills(b"")
         self.faults: list[float] = []
@@ -291,6 +307,9 @@ class Pid1:
         if self.output is not None:
             self.at = "output"
             self.output.keep_time(now)
+        if self.serving is not None:
+            self.at = "serving"
+            self.serving.keep_time(now)
         self.at = None
         self.facts += [TimerFired(key, epoch) for key, epoch in self.timers.pop_due(now)]
         self._settle()
@@ -306,8 +325,8 @@ class Pid1:
         if self.facts or self.effects or self.at_once or self.taken or self.dead:
             return 0.0
         due_at = self.timers.next_due_at()
-        for part in (self.sweeping.next_look_at, self.output and self.output.next_due_at):
-            other = part() if part else None
+        for part in (self.sweeping, self.output, self.serving):
+            other = part.next_due_at() if part is not None else None
             if due_at is None or (other is not None and other < due_at):
                 due_at = other
         if due_at is None:
@@ -325,6 +344,9 @@ class Pid1:
         while self.exit_code is None:
             if self.at_once:
                 self._do_first(self.at_once)
+            elif self.serving is not None and self.serving.is_behind():
+                self.at = "serving"
+                self.serving.follow()
             elif self.facts:
                 self._take_first()
             elif self.effects:
@@ -387,6 +409,10 @@ class Pid1:
         if self._callbacks.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
+    def _watch_room(self, fd: int, callback: Callable[[], None]) -> None:
+        self._epoll.register(fd, select.EPOLLOUT)
+        self._callbacks[fd] = callback
+
     def _watch_log(self) -> None:
         """Wake up when a full stderr has room again, and only then."""
         if self.log.backlog == self._watches_log:
@@ -396,8 +422,7 @@ class Pid1:
             if self._watches_log:
                 self._unwatch(fd)
             else:
-                self._epoll.register(fd, select.EPOLLOUT)
-                self._callbacks[fd] = self.log.flush
+                self._watch_room(fd, self.log.flush)
             self._watches_log = not self._watches_log
         except OSError:  # no memory for it: the next line tries again
             pass
@@ -529,6 +554,8 @@ class Pid1:
         draw = int.from_bytes(posix.urandom(4), "big") / 2**32
         if self.output is not None:
             self.output.ended(self.keys[pid])
+        if self.events is not None:
+            self.events.ended(self.keys[pid])
         self.facts.append(Exited(self.keys[pid], pid, status, peak_kib, oom_kills, draw))
         del self.keys[pid]
 
@@ -552,9 +579,12 @@ class Pid1:
     def _take_value(self, helper: Helper, value: Any) -> None:
         """A helper has found something out."""
         match helper.task:
-            case ReadPlan():
+            case ReadPlan(spare=spare):
                 if isinstance(value, Plan) and not helper.answered:
-                    self._take_plan(value)
+                    if spare:
+                        self.facts.append(PlanReady(value, spare=True))
+                    else:
+                        self._take_plan(value)
             case FindCatchers(send=send):
                 if isinstance(value, tuple) and not helper.answered:
                     self.facts.append(CatchersFound(send, value))
@@ -565,6 +595,10 @@ class Pid1:
             case RelayOutput():
                 if self.output is not None:
                     self.output.take_report(value)
+            case ServeControl():
+                request = self.serving.request(helper.pid, value) if self.serving else None
+                if request is not None:
+                    self.facts.append(request)
             case Upgrade():
                 if not helper.answered:
                     self.upgrade_answer = value
@@ -572,9 +606,9 @@ class Pid1:
     def _take_end(self, helper: Helper, status: ExitStatus) -> None:
         """A helper has ended, perhaps without a word."""
         match helper.task:
-            case ReadPlan():
+            case ReadPlan(spare=spare):
                 if not helper.answered:
-                    self.facts.append(_why_no_plan(status))
+                    self.facts.append(_why_no_plan(status, spare=spare))
             case FindCatchers(send=send):
                 if not helper.answered:
                     self.facts.append(CatchersFound(send, ()))
@@ -585,6 +619,10 @@ class Pid1:
             case RelayOutput():
                 if self.output is not None:
                     self.output.bury(helper.pid, status)
+            case ServeControl():
+                if self.serving is not None:
+                    self.serving.bury(helper.pid, status)
+                    self.restart_orphaned_listeners()
             case EndRest():
                 self.sweeps += 1
                 again = self.rest_signal == SIGKILL and self.sweeps < MAX_SWEEPS
@@ -598,19 +636,57 @@ class Pid1:
         self.oom_kills.close()
         self.oom_file = plan.oom_file
         self.oom_kills = OomKills(self.oom_file)
-        if any(spec.stdout is not None or spec.stderr is not None for spec in plan.processes):
-            try:
+        try:
+            if _captures(plan):
                 self.begin_output()
-            except ImportError as exc:
-                reason = f"cannot capture output: the files of initpy are gone: {exc}"
-                self.facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
+            if plan.control is not None:
+                self.begin_serving()
+            if plan.listeners:
+                self.begin_events()
+        except ImportError as exc:
+            reason = f"the files of initpy are gone: {exc}"
+            self.facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
+            return
+        if self.serving is not None:
+            why_not = self.serving.set_plan(plan.control, self.environment)
+            if why_not:
+                self.facts.append(PlanRefused(CONFIG_REFUSED, why_not))
                 return
+        self._set_listeners(plan)
+        self._set_output(plan)
+        self.log.set_form(plan.log_format, plan.prefix_width)
+        self.facts.append(PlanReady(plan))
+
+    def _use_plan(self) -> None:
+        """The core has taken groups into its plan, or out of it."""
+        plan = self.state.plan
+        try:
+            if _captures(plan):
+                self.begin_output()
+            if plan.listeners:
+                self.begin_events()
+        except ImportError as exc:
+            text = (
+                f"cannot do what is new in the configuration: the files of initpy are gone: {exc}"
+            )
+            self.log.line(WARN, text)
+        self._set_listeners(plan)
+        self._set_output(plan)
+
+    def _set_output(self, plan: Plan) -> None:
         if self.output is not None:
             count = len(plan.processes) * FILES_OF_EACH + OTHER_FILES
             self.signals.inherited = make_room_for_files(self.signals.inherited, count)
+            if self.events is not None:
+                self.output.events_fd = self.events.relay_fd
             self.output.set_plan(plan.processes, plan.prefix_width)
-        self.log.set_form(plan.log_format, plan.prefix_width)
-        self.facts.append(PlanReady(plan))
+            if self.serving is not None:
+                self.serving.capture()
+
+    def _set_listeners(self, plan: Plan) -> None:
+        if self.events is not None and self.serving is not None:
+            self.events.set_plan(plan)
+            self.serving.set_listeners(self.events)
 
     def begin_output(self) -> LoggingOut:
         """Be ready to capture output: where nobody wants that, nothing of it is even loaded.
@@ -629,12 +705,44 @@ class Pid1:
             )
         return self.output
 
-    def _start_config_helper(self) -> None:
+    def begin_serving(self) -> Serving:
+        """As `begin_output`, for the control plane."""
+        from initpy.serving import Serving  # noqa: PLC0415
+
+        if self.serving is None:
+            self.serving = Serving(
+                lambda body: self.helpers.fork("control", body, ServeControl()),
+                self._run_control,
+                self.log.line,
+                self._watch,
+                self._watch_room,
+                self._unwatch,
+                lambda: self.state,
+                lambda: (-1, ()) if self.output is None else self.output.captured(),
+            )
+        return self.serving
+
+    def begin_events(self) -> EventPipes:
+        """As `begin_output`, for event listeners."""
+        from initpy.eventpipes import EventPipes  # noqa: PLC0415
+
+        if self.events is None:
+            self.events = EventPipes(is_boot=self.state.phase == Phase.BOOT)
+        return self.events
+
+    def restart_orphaned_listeners(self) -> None:
+        """Event listeners that spoke with a control helper that is gone are started anew."""
+        if self.events is None or self.state.phase != Phase.UP:
+            return
+        for key in self.events.orphaned():
+            self.facts += [Stop(key), Start(key)]
+
+    def _start_config_helper(self, effect: ReadPlan) -> None:
         try:
-            self._fork_helper("config", self._read_config, ReadPlan())
+            self._fork_helper("config", self._read_config, effect)
         except OSError as exc:
             reason = f"cannot fork the helper that reads the configuration: {exc.strerror}"
-            self.facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
+            self.facts.append(PlanRefused(CONFIG_HELPER_DIED, reason, effect.spare))
 
     def _find_catchers(self, effect: FindCatchers) -> None:
         def look(fd: int) -> int:
@@ -673,7 +781,9 @@ class Pid1:
             case SetTimer(key=key, due_at=due_at, epoch=epoch):
                 self.timers.set(key, due_at, epoch)
             case ReadPlan():
-                self._start_config_helper()
+                self._start_config_helper(effect)
+            case UsePlan():
+                self._use_plan()
             case Upgrade():
                 self._ask_new_program()
             case FindCatchers():
@@ -696,13 +806,23 @@ class Pid1:
                 else:
                     self.output.drain(self.state.end_at)
             case Notice():
-                pass  # nobody watches yet
+                if self.serving is not None:
+                    self.serving.note(effect)
+            case Answer():
+                if self.serving is not None:
+                    self.serving.answer(effect)
             case _:
                 raise TypeError(f"no such effect: {effect!r}")
 
     def _end(self) -> None:
         """All that was to be done is done."""
+        if self.serving is not None:
+            self.serving.close()
         self.exit_code = self.ending_code
+
+    def _url(self) -> bytes:
+        """Where programs find the control plane; empty: nowhere."""
+        return self.serving.url() if self.serving is not None else b""
 
     def _output_fds(self, spec: ProcessSpec) -> tuple[int, int]:
         """What an instance's stdout and stderr are to be.
@@ -731,13 +851,22 @@ class Pid1:
             self.facts.append(Spawned(key, pid))
             self._note_done()
 
+        stdin_fd = self._stdin_fd
         try:
             fds = self._output_fds(spec)
-            given = (self.environment, self._stdin_fd, self.signals.inherited)
-            pid, fd = spawn(spec, *given, mark, record, fds)
+            if spec.is_listener and self.events is not None:
+                stdin_fd, stdout_fd = self.events.fds_for(spec)
+                fds = (stdout_fd, fds[1])
+            given = (self.environment, stdin_fd, self.signals.inherited)
+            pid, fd = spawn(spec, *given, mark, record, fds, self._url())
         except SpawnError as exc:
+            if self.events is not None:
+                self.events.not_started()
             self.facts.append(SpawnFailed(key, str(exc)))
             return
+        if spec.is_listener and self.events is not None and self.serving is not None:
+            self.events.started(key, pid)
+            self.serving.give_listeners()
         self.sweeping.forget(key)
         if self.output is not None:
             self.output.started(key, pid)
@@ -784,7 +913,7 @@ class Pid1:
         try:
             fds = self._output_fds(spec)
             given = (self.environment, self._stdin_fd, self.signals.inherited)
-            spawn_stop_command(spec, *given, mark, main_pid, record, fds)
+            spawn_stop_command(spec, *given, mark, main_pid, record, fds, self._url())
         except SpawnError as exc:
             self.facts.append(StopCommandFailed(key, main_pid, str(exc)))
 
@@ -805,6 +934,8 @@ class Pid1:
         self.sweeps = 0
         if self.output is not None:
             self.output.stay_away()
+        if self.serving is not None:
+            self.serving.stay_away()
         if self._is_first:
             syscalls.kill_everyone(signum)
             syscalls.kill_everyone(SIGCONT)
@@ -842,11 +973,13 @@ class Pid1:
             self.log.line(INFO, f"not PID 1 but {own}: acting as a subreaper")
 
 
-def _why_no_plan(status: ExitStatus) -> PlanRefused:
+def _captures(plan: Plan) -> bool:
+    return any(spec.stdout is not None or spec.stderr is not None for spec in plan.processes)
+
+
+def _why_no_plan(status: ExitStatus, *, spare: bool) -> PlanRefused:
     if status.code == CONFIG_REFUSED:
-        return PlanRefused(CONFIG_REFUSED, "the configuration cannot be used, see above")
+        reason = "the configuration cannot be used, see above"
+        return PlanRefused(CONFIG_REFUSED, reason, spare)
     reason = f"the helper that reads the configuration died ({ended(status)})"
-    return PlanRefused(CONFIG_HELPER_DIED, reason)
-
-
-"""What a state consists of."""
+    return PlanRefused(CONFIG_HELPER_DIED, reason, spare)

@@ -10,6 +10,8 @@ from initpy.core.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from initpy.controlplan import ControlPlan
+    from initpy.eventplan import ListenerPlan
     from initpy.logplan import ChannelPlan
 
 # When an exited process is started again (supervisord's `autorestart`).
@@ -110,6 +112,8 @@ class ProcessSpec(Value):
     stderr: ChannelPlan | None = None
     redirect_stderr: bool = False
     """Its stderr is its stdout, whatever that is."""
+    is_listener: bool = False
+    """It is told of events: its stdin and its stdout are pipes to the control helper."""
 
 
 class SignalRule(Value):
@@ -141,3 +145,7 @@ class Plan(Value):
     """PID 1's own lines: "text", "prefix" or "json"."""
     prefix_width: int = 0
     """How wide the names before the lines of programs are."""
+    listeners: tuple[ListenerPlan, ...] = ()
+    """What is to be told to the processes that are listeners."""
+    control: ControlPlan | None = None
+    """Where clients connect; None: nowhere."""

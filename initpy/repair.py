@@ -44,6 +44,7 @@ from initpy.core.states import State
 from initpy.core.supervisor import OWN_TIMER, Phase, Supervisor
 from initpy.core.timers import Timers
 from initpy.core.values import Value
+from initpy.eventpipes import EventPipes
 from initpy.helpers import CLOSED, Helpers
 from initpy.linux import syscalls
 from initpy.linux.image import Image, execute, memory_file
@@ -52,7 +53,8 @@ from initpy.linux.memory import OomKills
 from initpy.linux.reaper import exit_status
 from initpy.linux.signals import SIGCHLD, Signals, block_all, set_mask
 from initpy.logging_out import LoggingOut
-from initpy.pid1 import CONFIG_HELPER_DIED, LOG, Pid1, RelayOutput
+from initpy.pid1 import CONFIG_HELPER_DIED, LOG, Pid1, RelayOutput, ServeControl
+from initpy.serving import Serving
 from initpy.sweeping import Sweeping
 
 TYPE_CHECKING = False
@@ -136,7 +138,7 @@ def _drop_what_fails_again(loop: Pid1) -> None:
         fact = loop.facts.pop(0)
         if isinstance(fact, PlanReady):  # without a plan there is nothing to go on with
             reason = "the plan that the config helper sent makes no sense"
-            loop.facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
+            loop.facts.append(PlanRefused(CONFIG_HELPER_DIED, reason, fact.spare))
     elif loop.effects and loop.effects[0] is at:
         _put_in_place_of(loop, loop.effects.pop(0))
     elif loop.dead and loop.dead[0] is at:
@@ -170,8 +172,8 @@ def _put_in_place_of(loop: Pid1, effect: Value) -> None:
             loop.facts.append(SurvivorsGone(key, group))
         case FindCatchers(send=send):
             loop.facts.append(CatchersFound(send, ()))
-        case ReadPlan():
-            loop.facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
+        case ReadPlan(spare=spare):
+            loop.facts.append(PlanRefused(CONFIG_HELPER_DIED, reason, spare))
         case Exit(code=code):
             loop.exit_code = code
 
@@ -215,6 +217,14 @@ def _heal(loop: Pid1, *, is_new: bool = False) -> None:
         helpers = loop.helpers.by_pid.values()
         relays = [it.pid for it in helpers if isinstance(it.task, RelayOutput)]
         loop.output.heal(relays, loop.keys, is_new=is_new)
+    if loop.serving is not None:
+        helpers = loop.helpers.by_pid.values()
+        servers = [it.pid for it in helpers if isinstance(it.task, ServeControl)]
+        if loop.events is not None:
+            loop.serving.events = loop.events
+            loop.events.heal(loop.keys)
+        loop.serving.heal(servers, is_new=is_new)
+        loop.restart_orphaned_listeners()
 
 
 def what_is_missing(
@@ -289,6 +299,8 @@ def verify(state: handover.State) -> None:
             "memory": OomKills,
             "image": Image,
             "output": LoggingOut,
+            "serving": Serving,
+            "events": EventPipes,
         },
         state,
     )
@@ -308,6 +320,10 @@ def parts_of(loop: Pid1) -> dict[str, object]:
     }
     if loop.output is not None:
         parts["output"] = loop.output
+    if loop.serving is not None:
+        parts["serving"] = loop.serving
+    if loop.events is not None:
+        parts["events"] = loop.events
     return parts
 
 
@@ -336,6 +352,7 @@ def hand_over(loop: Pid1, now: float, whom: str, program: int | None) -> NoRetur
             *[command.reason_fd for command in loop.commands.values()],
             *[helper.fd for helper in loop.helpers.by_pid.values() if helper.fd != CLOSED],
             *(loop.output.fds() if loop.output is not None else ()),
+            *(loop.serving.fds() if loop.serving is not None else ()),
         ]
         try:
             if program is None:
@@ -351,6 +368,10 @@ def take_over(loop: Pid1, state: handover.State, version: str) -> None:
     """Go on where the image before this one has stopped."""
     if "output" in state:
         loop.begin_output()
+    if "serving" in state:
+        loop.begin_serving()
+    if "events" in state:
+        loop.begin_events()
     handover.restore(parts_of(loop), state)
     loop.image.keep_name()
     seen = loop.oom_kills.seen

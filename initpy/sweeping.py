@@ -188,7 +188,7 @@ class Sweeping:
                 else:
                     self._look_if_needed(case)
 
-    def next_look_at(self) -> float | None:
+    def next_due_at(self) -> float | None:
         """When to call `look_again`."""
         return min(self._look_times(), default=None)
 

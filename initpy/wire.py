@@ -26,8 +26,14 @@ _CLASSES: dict[bytes, type[Value]] = {
 }
 _LETTERS = {cls: letter for letter, cls in _CLASSES.items()}
 
-_OF_LOGPLAN = {"ChannelPlan": b"W", "Sink": b"X"}
-"""Classes of `logplan`, which PID 1 only loads where output is captured: 30 kB."""
+_LOADED_LATE = {
+    b"W": ("initpy.logplan", "ChannelPlan"),
+    b"X": ("initpy.logplan", "Sink"),
+    b"C": ("initpy.controlplan", "ControlPlan"),
+    b"E": ("initpy.eventplan", "ListenerPlan"),
+}
+"""Classes of modules that PID 1 only loads where something of them is wanted: 30 kB each."""
+_LATE_LETTERS = {name: letter for letter, name in _LOADED_LATE.items()}
 
 
 class WireError(Exception):
@@ -133,17 +139,24 @@ def _encode(value: object, seen: dict[bytes, int], depth: int) -> bytes:
 def _letter(cls: type[Value]) -> bytes:
     if cls in _LETTERS:
         return _LETTERS[cls]
-    if cls.__module__ == "initpy.logplan" and cls.__name__ in _OF_LOGPLAN:
-        return _OF_LOGPLAN[cls.__name__]
+    name = (cls.__module__, cls.__name__)
+    if name in _LATE_LETTERS:
+        return _LATE_LETTERS[name]
     raise WireError(f"cannot carry a {cls.__name__}")
 
 
 def _class(letter: bytes) -> type[Value] | None:
-    if letter in _OF_LOGPLAN.values():
-        from initpy.logplan import ChannelPlan, Sink  # noqa: PLC0415 - see above
-
-        return ChannelPlan if letter == _OF_LOGPLAN["ChannelPlan"] else Sink
-    return _CLASSES.get(letter)
+    if letter not in _LOADED_LATE:
+        return _CLASSES.get(letter)
+    module, name = _LOADED_LATE[letter]
+    if module == "initpy.logplan":
+        import initpy.logplan as loaded  # noqa: PLC0415 - see above
+    elif module == "initpy.eventplan":
+        import initpy.eventplan as loaded  # type: ignore[no-redef] # noqa: PLC0415
+    else:
+        import initpy.controlplan as loaded  # type: ignore[no-redef] # noqa: PLC0415
+    found: type[Value] = vars(loaded)[name]
+    return found
 
 
 def _tagged(value: object) -> tuple[bytes, bytes]:

@@ -17,6 +17,9 @@ from tests.support import REPO, Init, skip_or_fail
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+# No test touches /run/initpy.sock: what is not started by `Init` has no control socket.
+os.environ["INITPY_SOCKET"] = ""
+
 # The same examples every time, and no deadline that a slow machine could miss.
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -75,6 +77,9 @@ class Init:
         self.is_binary = binary is not None
         self._executable = str(binary or python[0])
         self.config = config
+        # In a folder of its own: the path of a socket has to be short.
+        self._socket_folder = Path(tempfile.mkdtemp(prefix="initpy-"))
+        self.socket = self._socket_folder / "socket"
         self.stdout = folder / "stdout"
         self.stderr = folder / "stderr"
         lean = f"import sys; sys.path.append({str(REPO)!r}); from initpy.cli import main; main()"
@@ -88,7 +93,7 @@ class Init:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                env={**os.environ, **(env or {})},
+                env={**os.environ, "INITPY_SOCKET": str(self.socket), **(env or {})},
             )
         self._as_pid1 = as_pid1
         self._pid = 0 if as_pid1 or wrapper else self._outer.pid
@@ -165,6 +170,7 @@ class Init:
                 except ProcessLookupError:
                     continue
             self._outer.wait(10)
+        shutil.rmtree(self._socket_folder, ignore_errors=True)
 
 
 def _cmdline(pid: int) -> bytes:

@@ -21,11 +21,17 @@ FLOORS = {
     "initpy.core": 0,
     "initpy.plan": 0,
     "initpy.logplan": 0,
+    "initpy.controlplan": 0,
+    "initpy.eventplan": 0,
     "initpy.wire": 0,
     "initpy.linux": 1,
     "initpy.pid1": 2,
     "initpy.sweeping": 2,
     "initpy.logging_out": 2,
+    "initpy.serving": 2,
+    "initpy.eventpipes": 2,
+    "initpy.opening": 2,
+    "initpy.feeding": 2,
     "initpy.early": 2,
     "initpy.helpers": 2,
     "initpy.repair": 2,
@@ -36,6 +42,7 @@ FLOORS = {
     "initpy.dropin": 2,
     "initpy.config": 3,
     "initpy.logs": 3,
+    "initpy.control": 3,
     "initpy.ctl": 4,
     "initpy.cli": 5,
     "initpy.commands": 5,
@@ -61,6 +68,8 @@ PID1_IMPORTS_ELSEWHERE = {
     ("initpy.single", "fcntl"),  # only when stdin is a terminal
     ("initpy.linux.native", "ctypes"),  # for prctl: not as PID 1, or in a child that renounces
     ("initpy.linux.log", "_socket"),  # only when stderr is a socket
+    ("initpy.linux.listening", "_socket"),  # only while a socket is being made
+    ("initpy.linux.handing", "_socket"),  # only while a listener is being handed over
 }
 """Imports inside a function, each with its reason."""
 
@@ -165,6 +174,8 @@ def test_nothing_else_is_loaded_when_pid1_has_started() -> None:
     assert foreign <= PID1_MAY_IMPORT
     assert not any(module.startswith("initpy.config") for module in loaded)
     assert not {"initpy.logging_out", "initpy.logplan"} & loaded  # only where output is captured
+    assert not {"initpy.serving", "initpy.controlplan"} & loaded  # only where clients can connect
+    assert not {"initpy.eventpipes", "initpy.eventplan"} & loaded  # only where there are listeners
 
 
 @pytest.mark.parametrize("module", ["options", "single", "dropin.tini", "dropin.dumb_init"])

@@ -42,6 +42,7 @@ usage: initpy [-c FILE]          run the programs of FILE (/etc/initpy.toml)
        initpy check --schema    print a JSON Schema of the file, for editors
        initpy convert FILE      make TOML of a supervisord.conf or a Procfile
        initpy upgrade           have a running initpy go on with the one installed now
+       initpy status, initpy start NAME, …   speak to a running initpy: see below
 
 The init that runs as PID 1 in a container and supervises the programs in it.
 """

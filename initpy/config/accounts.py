@@ -85,6 +85,19 @@ def credentials(user: str | int | None, group: str | int | None, own: Credential
     return Credentials(uid, gid, groups, environment=home)
 
 
+def ids_of(what: str, account: str | int) -> tuple[int, int] | None:
+    """The uid and the gid that a user's name or number stands for (-1: no gid is known), or a
+    group's (uid -1); None: there is none of that name."""
+    if what == "group":
+        gid = _gid(account)
+        return None if gid is None else (-1, gid)
+    entry = _user_entry(account)
+    if entry is not None:
+        return entry.pw_uid, entry.pw_gid
+    uid = _number(account)
+    return None if uid is None else (uid, -1)
+
+
 def _home(name: str, directory: str) -> tuple[tuple[str, str], ...]:
     return (("HOME", directory), ("USER", name), ("LOGNAME", name))
 

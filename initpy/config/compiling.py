@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from initpy.config.accounts import Credentials, credentials, own_credentials
+from initpy.config.controlling import control_plan
 from initpy.config.expansion import expanded
 from initpy.config.kinds import SignalTable
 from initpy.config.outputs import OWN_NAME, TEXT, Defaults, outputs, stream_forms
@@ -10,8 +11,9 @@ from initpy.config.paths import dirname, join
 from initpy.config.problems import escaped, nearest, shown
 from initpy.config.reading import wrong_in_name
 from initpy.config.settings import MAX_PROCESSES, ONESHOT, SIGNALS
-from initpy.core.ordering import CycleError, tiers
+from initpy.core.ordering import CycleError, tiers, with_first
 from initpy.core.values import Value, replace
+from initpy.eventplan import ListenerPlan
 from initpy.logplan import PREFIX, RAW
 from initpy.plan import ALWAYS, FORWARD, IGNORE, Plan, ProcessSpec, SignalRule
 
@@ -27,6 +29,10 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 MAX_PLAN_BYTES = 32 * 1024 * 1024
 """Half of what a frame to PID 1 can hold, for this counts the strings alone."""
+
+PROGRAM_PRIORITY = 999
+"""That of a listener's process, where the file has none: -1, the default of `priority`, is then its
+group's alone, as in supervisord."""
 
 MAX_CYCLES = 10
 """How many circles of `after` are told at once."""
@@ -56,6 +62,9 @@ class Compiler:
         self._keys_by_name: dict[str, list[str]] = {}
         self._has_all_names = True
         """No process is missing in these two."""
+        self._has_listeners = any(
+            block.is_listener and block.options["enabled"] for block in self._programs.values()
+        )
         self._bytes = 0
         self._output_defaults = Defaults(
             sections.init["log"][0] or (),
@@ -79,6 +88,7 @@ class Compiler:
                 self._count_bytes(sum(map(len, earlier)) * len(keys[name]))
         timeout_s, _ = self._sections.init["shutdown_timeout"]
         log_format = self._log_format()
+        listeners = self._listeners(keys)
         self._warn_of_cuts({name: after[name] for name in specs}, timeout_s)
         return Plan(
             processes=tuple(processes),
@@ -87,7 +97,26 @@ class Compiler:
             exit_code_from=self._exit_code_from(keys),
             log_format=log_format,
             prefix_width=_prefix_width(processes, log_format),
+            listeners=listeners,
+            control=control_plan(
+                self._sections.control, self._environ, has_listeners=bool(listeners)
+            ),
         )
+
+    def _listeners(self, keys: Mapping[str, tuple[str, ...]]) -> tuple[ListenerPlan, ...]:
+        """What the event listeners are to be told."""
+        found = []
+        for block in self._programs.values():
+            if not block.is_listener or not keys[block.name]:
+                continue
+            events = tuple(dict.fromkeys([name for name, _ in block.options["events"] or ()]))
+            in_bytes = block.options["len_in"] == "bytes"
+            found.append(
+                ListenerPlan(
+                    block.name, keys[block.name], events, block.options["buffer_size"], in_bytes
+                )
+            )
+        return tuple(found)
 
     def _log_format(self) -> str:
         """That of initpy's own lines: if nothing is said, as programs have theirs on the stream."""
@@ -122,6 +151,8 @@ class Compiler:
                 continue
             if name not in self._programs:
                 place.problem(f"no program {shown(name)}{nearest(name, self._programs)}")
+            elif self._programs[name].is_listener:
+                place.problem(f"{shown(name)} is an event listener: that is a group of its own")
             elif owners.get(name) is group:
                 place.problem(f"{shown(name)} is in it twice")
             elif name in owners:
@@ -193,7 +224,8 @@ class Compiler:
     def _enabled(self, specs: dict[str, list[ProcessSpec]]) -> dict[str, list[ProcessSpec]]:
         """Without the programs that are not enabled."""
         enabled = [block.name for block in self._programs.values() if block.options["enabled"]]
-        if self._programs and not enabled:
+        programs = [block.name for block in self._programs.values() if not block.is_listener]
+        if programs and not set(enabled) & set(programs):
             self._sections.main.problem("no program in it is enabled: nothing to run")
         return {name: specs[name] for name in enabled if name in specs}
 
@@ -232,8 +264,9 @@ class Compiler:
         unix_group = _expanded_option(block, "group", expander)
         if block.place.report.failures > failures or not argv:
             return None
-        output = outputs(block, name, self._output_defaults, expander)
         group = self._group_of[block.name]
+        told_as = _key(group.name, name) if self._has_listeners else ""
+        output = outputs(block, name, self._output_defaults, expander, told_as)
         identity = self._identity(user, unix_group)
         key = _key(group.name, name)
         path = environment.get("PATH")
@@ -260,9 +293,10 @@ class Compiler:
             unspawnable=identity.unspawnable,
             group_priority=group.priority,
             oneshot=options["type"] == ONESHOT,
-            stdout=output.stdout,
+            stdout=None if block.is_listener else output.stdout,
             stderr=output.stderr,
             redirect_stderr=options["redirect_stderr"],
+            is_listener=block.is_listener,
             drain_s=options["drain"],
             stop_command=tuple([_bytes(word) for word in stop_argv]),
             stop_paths=_paths(stop_argv, path),
@@ -275,6 +309,8 @@ class Compiler:
             ),
             **{option: options[option] for option in _COPIED},
         )
+        if block.is_listener and "priority" not in block.given:
+            spec = replace(spec, priority=PROGRAM_PRIORITY)
         pairs = [part for pair in spec.environment for part in pair]
         commands = (*spec.argv, *spec.paths, *spec.stop_command, *spec.stop_paths)
         self._count_bytes(sum(map(len, (*commands, *pairs))))
@@ -397,7 +433,9 @@ class Compiler:
         from initpy.config.budget import warn_of_cuts  # noqa: PLC0415 - few files set times
 
         among = {name: [it for it in after[name] if it in after] for name in after}
-        warn_of_cuts([[self._programs[name] for name in tier] for tier in tiers(among)], timeout_s)
+        listeners = [name for name in among if self._programs[name].is_listener and not among[name]]
+        tiered = with_first(tiers(among), tuple(listeners))
+        warn_of_cuts([[self._programs[name] for name in tier] for tier in tiered], timeout_s)
 
     def _program_expander(self, block: Block, **names: int) -> Expander:
         group = self._group_of[block.name].name

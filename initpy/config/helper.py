@@ -24,21 +24,25 @@ def send_plan_of_arguments(programs: tuple[str, ...], settings: tuple[str, ...],
     """As `send_plan`, for what `initpy run` was given."""
     from initpy.config.arguments import NAME, Arguments  # noqa: PLC0415
 
-    return _send(Arguments(programs, settings), NAME, fd)
+    return _send(Arguments(programs, settings), NAME, fd, "")
 
 
-def send_plan(path: str, fd: int) -> int:
-    """Write the plan that the file makes to `fd`; what is wrong with it, to stderr.
+def send_plan(path: str, fd: int, identifier: str = "") -> int:
+    """Write the plan that the file makes to `fd`; what is wrong with it, to stderr. `identifier`
+    goes before the one in the file.
 
     Returns the exit code.
     """
-    return _send(path, path, fd)
+    return _send(path, path, fd, identifier)
 
 
-def _send(source: str | Arguments, name: str, fd: int) -> int:
+def _send(source: str | Arguments, name: str, fd: int, identifier: str) -> int:
     try:
         loaded = load(source)
-        message = frame(replace(loaded.plan, oom_file=oom_file()))
+        plan = replace(loaded.plan, oom_file=oom_file())
+        if identifier and plan.control is not None:
+            plan = replace(plan, control=replace(plan.control, identifier=identifier))
+        message = frame(plan)
     except ConfigError as exc:
         say(STDERR, (*exc.warnings, *exc.problems))
         return REFUSED

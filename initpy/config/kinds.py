@@ -314,6 +314,30 @@ class Names(Kind):
         return tuple(names)
 
 
+class NamesAmong(Names):
+    """The same where each has to be one of `words`, in any case; read as these."""
+
+    words: tuple[str, ...] = ()
+
+    @property
+    def schema(self) -> Schema:
+        item = {"type": "string", "minLength": 1, "examples": list(self.words)}
+        items = {"type": "array", "items": item, "minItems": self.at_least}
+        return {"anyOf": [items, item]}
+
+    def read(self, value: object, place: Place) -> tuple[tuple[str, Place], ...] | None:
+        found = []
+        for text, item in super().read(value, place) or ():
+            name = expanded(text, item, item.expander) if is_template(text) else text
+            if name is None:
+                continue
+            if name.upper() not in self.words:
+                known = nearest(name.upper(), self.words)
+                item.problem(f"expected {self.one}, not {shown(name)}{known}")
+            found.append((name.upper(), item))
+        return tuple(found)
+
+
 class Command(Kind):
     """Read as a tuple of (word, its place), not expanded yet."""
 
@@ -445,9 +469,13 @@ class Account(Kind):
 
 
 class Umask(Kind):
+    """An octal number: of a umask, or of a file's mode."""
+
+    example: str = "022"
+
     @property
     def expected(self) -> str:
-        return 'an octal number, "022" or 0o022'
+        return f'an octal number, "{self.example}" or 0o{self.example.lstrip("0").rjust(3, "0")}'
 
     @property
     def schema(self) -> Schema:

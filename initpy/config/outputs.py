@@ -245,10 +245,14 @@ class Defaults(Value):
     """The same if it says nothing."""
 
 
-def outputs(block: Block, process: str, by_default: Defaults, expander: Expander) -> Outputs:
-    """What a program's settings say of one of its processes."""
+def outputs(
+    block: Block, process: str, by_default: Defaults, expander: Expander, told_as: str
+) -> Outputs:
+    """What a program's settings say of one of its processes. `told_as`: under this name, event
+    listeners may hear of its output; empty: there are none."""
     channels = [
-        _channel(block, process, channel, by_default, expander) for channel in ("stdout", "stderr")
+        _channel(block, process, channel, by_default, expander, told_as)
+        for channel in ("stdout", "stderr")
     ]
     for key in ("stderr", "stderr_logfile") if block.options["redirect_stderr"] else ():
         if key in block.given and block.options[key] not in (AUTO, "NONE"):
@@ -264,7 +268,12 @@ def outputs(block: Block, process: str, by_default: Defaults, expander: Expander
 
 
 def _channel(
-    block: Block, process: str, channel: str, by_default: Defaults, expander: Expander
+    block: Block,
+    process: str,
+    channel: str,
+    by_default: Defaults,
+    expander: Expander,
+    told_as: str,
 ) -> ChannelPlan | None:
     options = block.options
     own_fd = b"1" if channel == "stdout" else b"2"
@@ -284,7 +293,13 @@ def _channel(
         if len(choices) > MAX_SINKS:
             place.problem(f"its {channel} goes to {MAX_SINKS} places already")
     sinks = [_sink(choice, own_fd, options["json_merge"], expander) for choice in choices]
-    is_inherited = sinks == [Sink(STREAM, own_fd)] and not options["strip_ansi"]
+    tells_all: bool = options[f"{channel}_events_enabled"]
+    capture_bytes: int = options[f"{channel}_capture_maxbytes"]
+    if not (tells_all or capture_bytes):
+        told_as = ""
+    if told_as and not sinks:
+        sinks = [Sink(FILE, b"/dev/null")]  # it goes nowhere else, but it has to be read
+    is_inherited = sinks == [Sink(STREAM, own_fd)] and not options["strip_ansi"] and not told_as
     if is_inherited and options["rate_limit"] is None:
         return None
     return ChannelPlan(
@@ -296,6 +311,9 @@ def _channel(
         rate_limit=options["rate_limit"],
         multiline=options["multiline"] or "",
         strip_ansi=options["strip_ansi"],
+        told_as=told_as,
+        tells_all=bool(told_as) and tells_all,
+        capture_bytes=capture_bytes if told_as else 0,
     )
 
 

@@ -6,7 +6,15 @@ from initpy.config.documents import parsed, read_document, read_text
 from initpy.config.expansion import Expander, expanded
 from initpy.config.formats import FormatError, is_ini
 from initpy.config.problems import Place, Problem, nearest
-from initpy.config.settings import GROUP, INCLUDE, INIT, PROGRAM
+from initpy.config.settings import (
+    CONTROL,
+    CONTROL_HTTP,
+    EVENTLISTENER,
+    GROUP,
+    INCLUDE,
+    INIT,
+    PROGRAM,
+)
 from initpy.core.values import Value, replace
 
 TYPE_CHECKING = False
@@ -18,7 +26,7 @@ if TYPE_CHECKING:
     from initpy.config.problems import Report
     from initpy.config.settings import Section
 
-_TOP = ("init", "program", "group", "include")
+_TOP = ("init", "program", "group", "eventlistener", "control", "include")
 
 
 class Block(Value):
@@ -30,6 +38,9 @@ class Block(Value):
     """Every setting of the section: as its kind reads it, or its default."""
     given: frozenset[str]
     """The keys that the file has."""
+    is_listener: bool = False
+    """It is an [eventlistener.NAME], which is a program all the same, in all that it has no
+    settings for."""
 
     def at(self, key: str) -> Place:
         return self.place.at(key)
@@ -42,7 +53,10 @@ class Sections(Value):
     init: dict[str, tuple[Any, Place]]
     """Every setting of [init], with its place."""
     programs: dict[str, Block]
+    """Event listeners are among them."""
     groups: dict[str, Block]
+    control: dict[str, tuple[Any, Place]]
+    """Every setting of [control], with its place; that of `http` is a Block, or None."""
     variables: dict[str, str]
     """What every program has in its environment."""
 
@@ -50,18 +64,18 @@ class Sections(Value):
 def read_sections(document: Document, environ: Mapping[str, str], report: Report) -> Sections:
     """Read the main file and those it includes. What is wrong in any of them is in the report."""
     main = Place(document, (), report, Expander(document.here, environ))
-    defaults = _read_block("init", INIT, {}, main.at("init"))
-    init = {key: (value, defaults.at(key)) for key, value in defaults.options.items()}
-    sections = Sections(main, init, {}, {}, {})
-    given: dict[str, Place] = {}
+    init, control = _defaults(INIT, main), _defaults(CONTROL, main)
+    sections = Sections(main, init, {}, {}, control, {})
     places = (main, *_included(main, environ))
-    for place in places:
-        if (value := place.document.table.get("init")) is not None:
-            _read_init(value, place.at("init"), init, given)
+    _read_once(INIT, places, init)
+    _read_once(CONTROL, places, control)
+    table, place = control["http"]
+    if table is not None:
+        control["http"] = (_read_block("control.http", CONTROL_HTTP, *table), place)
     common = _common_variables(init)
     for place in places:
         _read_file(place.knowing(common), sections)
-    if not sections.programs and not report.failures:
+    if all(block.is_listener for block in sections.programs.values()) and not report.failures:
         section = document.name(("program", "NAME"))
         report.add(Problem(document.file, 0, "", f"no [{section}] in it: nothing to run"))
     return replace(sections, variables=common)
@@ -143,43 +157,57 @@ def _is_same(one: str, other: str) -> bool:
 
 
 def _read_file(place: Place, sections: Sections) -> None:
-    """Add the sections of a file, but for [init]."""
+    """Add the sections of a file that have a name of the user's."""
     for key, value in place.document.table.items():
         at = place.at(key)
         if key == "program":
             _read_named(PROGRAM, value, at, sections.programs)
         elif key == "group":
             _read_named(GROUP, value, at, sections.groups)
-        elif key not in ("init", "include"):
+        elif key == "eventlistener":
+            _read_named(EVENTLISTENER, value, at, sections.programs)
+        elif key not in ("init", "control", "include"):
             what = "section" if isinstance(value, dict) else "key"
             at.problem(f"unknown {what}{nearest(key, _TOP)}")
         elif key == "include" and place.document is not sections.main.document:
             at.problem("an included file cannot include others")
 
 
-def _read_init(
-    value: object, place: Place, init: dict[str, tuple[Any, Place]], given: dict[str, Place]
+def _defaults(section: Section, main: Place) -> dict[str, tuple[Any, Place]]:
+    """Every setting of a section that can be there once, as it is if nothing is said."""
+    block = _read_block(section.title, section, {}, main.at(section.title))
+    return {key: (value, block.at(key)) for key, value in block.options.items()}
+
+
+def _read_once(
+    section: Section, places: tuple[Place, ...], found: dict[str, tuple[Any, Place]]
 ) -> None:
-    """Add [init] of a file; `given` has the keys that it has in the files before."""
-    if not isinstance(value, dict):
-        place.expected("a section [init]", value)
-        return
-    block = _read_block("init", INIT, value, place)
-    for key in init:
-        if key in block.given and key in given:
-            block.at(key).problem(f"already in {given[key]}")
-        elif key in block.given:
-            given[key] = block.at(key)
-            init[key] = (block.options[key], block.at(key))
+    """Add what all files say in such a section; a key of it can be in one of them only."""
+    given: dict[str, Place] = {}
+    for file in places:
+        value = file.document.table.get(section.title)
+        place = file.at(section.title)
+        if value is None:
+            continue
+        if not isinstance(value, dict):
+            place.expected(f"a section [{section.title}]", value)
+            continue
+        block = _read_block(section.title, section, value, place)
+        for key in found:
+            if key in block.given and key in given:
+                block.at(key).problem(f"already in {given[key]}")
+            elif key in block.given:
+                given[key] = block.at(key)
+                found[key] = (block.options[key], block.at(key))
 
 
 def _read_named(section: Section, value: object, place: Place, found: dict[str, Block]) -> None:
-    """[program.NAME] or [group.NAME], all of one file; `%(program_name)s` or `%(group_name)s` is
-    known in it."""
+    """[program.NAME] and the like, all of one file; `%(program_name)s` or `%(group_name)s` is known
+    in it."""
     if not isinstance(value, dict):
         place.expected(f"sections [{section.title}]", value)
         return
-    variable = f"{section.title.partition('.')[0]}_name"
+    variable = "group_name" if section is GROUP else "program_name"
     for name, table in value.items():
         at = place.at(name).naming(**{variable: name})
         if not isinstance(table, dict):
@@ -195,7 +223,9 @@ def _read_named(section: Section, value: object, place: Place, found: dict[str, 
 def _read_block(name: str, section: Section, table: dict[str, Any], place: Place) -> Block:
     """A section's settings; what is missing or wrong is reported and has its default."""
     for key in table:
-        if section.setting(key) is None:
+        if key in section.refused:
+            place.at(key).problem(section.refused[key])
+        elif section.setting(key) is None:
             known = [setting.key for setting in section.settings]
             place.at(key).problem(f"unknown key{nearest(key, known)}")
     options: dict[str, Any] = {}
@@ -208,7 +238,12 @@ def _read_block(name: str, section: Section, table: dict[str, Any], place: Place
         if value is None and setting.default is not None:
             value = setting.kind.read(setting.default, place)
         options[setting.key] = value
-    return Block(name, place, options, frozenset(table))
+    if section is EVENTLISTENER:
+        for setting in PROGRAM.settings:
+            if setting.key in section.refused:
+                given = setting.default
+                options[setting.key] = None if given is None else setting.kind.read(given, place)
+    return Block(name, place, options, frozenset(table), section is EVENTLISTENER)
 
 
 def wrong_in_name(name: str) -> str:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import json
 
-from initpy.config.settings import GROUP, INCLUDE, INIT, PROGRAM, SIGNALS
+from initpy.config.settings import (
+    CONTROL,
+    CONTROL_HTTP,
+    EVENTLISTENER,
+    GROUP,
+    INCLUDE,
+    INIT,
+    PROGRAM,
+    SIGNALS,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +30,8 @@ def schema() -> Schema:
         "description": plain(SIGNALS.meaning),
         "properties": _section(SIGNALS)["properties"],
     }
+    control = _section(CONTROL)
+    control["properties"]["http"] = _section(CONTROL_HTTP)
     include = _section(INCLUDE)
     files = include["properties"]["files"]
     return {
@@ -33,12 +44,18 @@ def schema() -> Schema:
             "init": init,
             "program": _named(PROGRAM),
             "group": _named(GROUP),
+            "eventlistener": _named(EVENTLISTENER),
+            "control": control,
             "include": {
                 "description": include["description"],
                 "anyOf": [*files["anyOf"], include],
             },
         },
-        "$defs": {"program": _section(PROGRAM), "group": _section(GROUP)},
+        "$defs": {
+            "program": _section(PROGRAM),
+            "group": _section(GROUP),
+            "eventlistener": _section(EVENTLISTENER),
+        },
     }
 
 

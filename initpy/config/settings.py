@@ -16,6 +16,7 @@ from initpy.config.kinds import (
     Flag,
     Kind,
     Names,
+    NamesAmong,
     OneOf,
     Seconds,
     SignalAction,
@@ -26,8 +27,11 @@ from initpy.config.kinds import (
     Whole,
 )
 from initpy.config.outputs import ByteSize, Output, Pattern, RateLimitTable
+from initpy.config.servers import Accounts, Listen, Secret, SocketPath, Subsection
 from initpy.config.tables import BackoffTable, RestartLimitTable, RlimitTable
-from initpy.core.values import Value
+from initpy.control.events.kinds import PARENTS, TYPES
+from initpy.core.values import Value, replace
+from initpy.eventplan import BUFFER_SIZE
 from initpy.logplan import MAX_LINE_BYTES, MOST_LINE_BYTES
 from initpy.plan import UPGRADE_SIGNAL
 
@@ -59,6 +63,8 @@ class Section(Value):
     title: str
     meaning: str
     settings: tuple[Setting, ...]
+    refused: dict[str, str] = {}  # noqa: RUF012 - never changed
+    """Keys that one might expect in it, and why they are not."""
 
     def setting(self, key: str) -> Setting | None:
         for setting in self.settings:
@@ -403,6 +409,22 @@ PROGRAM = Section(
         ),
         Setting("stderr_logfile_backups", Whole(0), "How many old files are kept.", 10),
         Setting("stderr_syslog", Flag(), "The same as `stdout_syslog` for stderr.", False),
+        Setting(
+            "stdout_events_enabled",
+            Flag(),
+            "Event listeners are told of all that it writes: `PROCESS_LOG_STDOUT`.",
+            False,
+        ),
+        Setting("stderr_events_enabled", Flag(), "The same for stderr.", False),
+        Setting(
+            "stdout_capture_maxbytes",
+            ByteSize(),
+            "Above 0: what it writes between `<!--XSUPERVISOR:BEGIN-->` and "
+            "`<!--XSUPERVISOR:END-->`, up to so many bytes, is told to event listeners "
+            "(`PROCESS_COMMUNICATION_STDOUT`), and left out of its output.",
+            0,
+        ),
+        Setting("stderr_capture_maxbytes", ByteSize(), "The same for stderr.", 0),
     ),
 )
 
@@ -440,4 +462,138 @@ INCLUDE = Section(
     ),
 )
 
-SECTIONS = (INIT, SIGNALS, PROGRAM, GROUP, INCLUDE)
+_PROTOCOL = "the stdout of an event listener is how it speaks with initpy; "
+
+_NOT_OF_LISTENERS = {
+    "type": "an event listener waits for events as long as it runs: it is no oneshot",
+    "log": f"{_PROTOCOL}for its stderr there is `stderr`",
+    "stdout": f"{_PROTOCOL}it goes nowhere else",
+    "stdout_logfile": f"{_PROTOCOL}it goes nowhere else",
+    "stdout_logfile_maxbytes": f"{_PROTOCOL}it goes nowhere else",
+    "stdout_logfile_backups": f"{_PROTOCOL}it goes nowhere else",
+    "stdout_events_enabled": f"{_PROTOCOL}it goes nowhere else",
+    "stdout_capture_maxbytes": f"{_PROTOCOL}it goes nowhere else",
+    "redirect_stderr": f"{_PROTOCOL}what its stderr says would break that",
+    "result_handler": "initpy runs nobody's code in itself: a result of OK accepts an event, any "
+    "other has it sent again",
+}
+
+_IN_LISTENERS = {
+    "priority": -1,
+    "critical": False,
+    "drain": 0.25,
+}
+"""Defaults that are others than a program's. It is the last to be stopped, and has a moment to hear
+of what stopped just before."""
+
+EVENTLISTENER = Section(
+    "eventlistener.NAME",
+    "A program that is told of events, by supervisord's protocol. The settings of a program are "
+    "settings of a listener, too.",
+    (
+        Setting(
+            "events",
+            NamesAmong("types of events", 1, "a type of event", (*TYPES, *PARENTS)),
+            "What it is told of: see [events.md](events.md).",
+            required=True,
+        ),
+        Setting(
+            "buffer_size",
+            Whole(1, 100_000),
+            "How many events wait for it, at the most; then the oldest is dropped.",
+            BUFFER_SIZE,
+        ),
+        Setting(
+            "len_in",
+            OneOf(("characters", "bytes")),
+            "What `len` in the header of an event counts: characters, as in supervisord, or bytes.",
+            "characters",
+        ),
+        *[
+            replace(setting, default=_IN_LISTENERS.get(setting.key, setting.default))
+            for setting in PROGRAM.settings
+            if setting.key not in _NOT_OF_LISTENERS
+        ],
+    ),
+    _NOT_OF_LISTENERS,
+)
+
+_PASSWORDS = (
+    Setting("password", Secret("a password"), "Their password, as it is."),
+    Setting(
+        "password_file",
+        Text("a file"),
+        "A file with the password in it, relative to the file that names it; a line end behind the "
+        "password does not count.",
+    ),
+    Setting("password_env", Text("the name of a variable"), "A variable that has the password."),
+    Setting(
+        "password_hash",
+        Secret("what `initpy hash-password` prints"),
+        "What `initpy hash-password` makes of the password. supervisord's `{SHA}…` is taken as "
+        "well, with a warning: it is soon guessed.",
+    ),
+)
+"""Only one of them can be given."""
+
+
+CONTROL = Section(
+    "control",
+    "The control plane: what `initpy status`, `supervisorctl` and other clients speak to.",
+    (
+        Setting(
+            "socket",
+            SocketPath(),
+            "The Unix socket that clients call; `false`: none. By default `/run/initpy.sock`, or "
+            "where that cannot be made `/tmp/initpy.sock`.",
+        ),
+        Setting("mode", Umask("0600"), "The mode of the socket.", "0600"),
+        Setting("owner", Account("user"), "The owner of the socket. By default, who runs initpy."),
+        Setting("group", Account("group"), "The group of the socket. By default, the owner's."),
+        Setting(
+            "allow",
+            Accounts(),
+            "Users who may call, apart from root and the owner. `mode` and `group` have to let "
+            "them open the socket, too.",
+            [],
+        ),
+        Setting(
+            "username",
+            Text("a name"),
+            "Whoever else can open the socket may call with this name and a password.",
+        ),
+        *_PASSWORDS,
+        Setting(
+            "identifier",
+            Text("a name"),
+            "What clients and event listeners are told as the name of it all.",
+            "supervisor",
+        ),
+        Setting(
+            "idle",
+            Seconds(above_zero=True),
+            "How long the process that answers clients stays when nobody calls any more.",
+            60,
+        ),
+        Setting("http", Subsection("control.http"), "The same over TCP: see `[control.http]`."),
+    ),
+)
+
+CONTROL_HTTP = Section(
+    "control.http",
+    "The control plane over TCP. There is none without this section.",
+    (
+        Setting(
+            "listen",
+            Listen(),
+            "Where to listen: `HOST:PORT`. The host is an IP address (of version 6: in brackets), "
+            "`localhost`, or nothing, which means all addresses. What can be reached from other "
+            "hosts has to have a password.",
+            required=True,
+        ),
+        Setting("username", Text("a name"), "The name that callers have to give, with a password."),
+        *_PASSWORDS,
+    ),
+)
+
+SECTIONS = (INIT, SIGNALS, PROGRAM, GROUP, EVENTLISTENER, CONTROL, CONTROL_HTTP, INCLUDE)

@@ -61,6 +61,10 @@ class Process(Value):
     started_at: float = 0.0
     lasted_s: float = 0.0
     """How long the last instance lived."""
+    ended_at: float = 0.0
+    """When it died; 0: none has."""
+    instances: int = 0
+    """How many it has had since somebody started it; all but the first are restarts."""
 
 
 def is_waiting(process: Process) -> bool:

@@ -21,6 +21,8 @@ class PlanReady(Value):
     """The config helper has read the file."""
 
     plan: Plan
+    spare: bool = False
+    """As the ReadPlan that it answers."""
 
 
 class PlanRefused(Value):
@@ -29,6 +31,8 @@ class PlanRefused(Value):
 
     code: int
     reason: str
+    spare: bool = False
+    """As the ReadPlan that it answers."""
 
 
 class SignalReceived(Value):
@@ -186,6 +190,15 @@ class GiveUp(Value):
     """A person had started the one that failed."""
 
 
+class Request(Value):
+    """An order that is to be answered: with one `Answer`."""
+
+    asker: int
+    """The pid of who asks, and a number of its own for this."""
+    number: int
+    order: Value
+
+
 # ---------------------------------------------------------------- effects
 
 
@@ -247,6 +260,13 @@ class SetTimer(Value):
 class ReadPlan(Value):
     """Have a helper read the configuration again. Answered by PlanReady or PlanRefused."""
 
+    spare: bool = False
+    """It is not what will run, but what may be taken from it."""
+
+
+class UsePlan(Value):
+    """The plan has become another, in what it says of the output of programs as well."""
+
 
 class ReopenLogs(Value):
     """Have the log files closed and opened again: they have been moved away."""
@@ -287,6 +307,15 @@ class Refuse(Value):
     """An order cannot be carried out; `fault` is supervisord's name for the reason."""
 
     order: object
+    fault: str
+
+
+class Answer(Value):
+    """What has become of a Request: it was refused, with supervisord's name for the reason, and
+    what more there is to say of it behind a colon; or (empty) what it orders has begun."""
+
+    asker: int
+    number: int
     fault: str
 
 

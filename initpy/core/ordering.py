@@ -37,6 +37,16 @@ def tiers(after: Mapping[str, Iterable[str]]) -> tuple[tuple[str, ...], ...]:
     return tuple([tuple(tier) for tier in found])
 
 
+def with_first(
+    tiered: tuple[tuple[str, ...], ...], first: tuple[str, ...]
+) -> tuple[tuple[str, ...], ...]:
+    """The same, but with these names in a tier of their own before all others."""
+    if not first:
+        return tiered
+    rest = [tuple([name for name in tier if name not in first]) for tier in tiered]
+    return (first, *[tier for tier in rest if tier])
+
+
 def _settle_depth(name: str, after: Mapping[str, Iterable[str]], depth: dict[str, int]) -> None:
     """Fill in the depth of `name` and all it comes after; iterative, for chains of any length."""
     path = {name: iter(after[name])}

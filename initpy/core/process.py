@@ -60,7 +60,8 @@ def step(process: Process, event: Value, now: float) -> Step:
         case state, Start() if state in IDLE and process.wanted == Wanted.UP:
             return _ordered_by(event, process), ()
         case state, Start() if state in IDLE:
-            return starting.begin(replace(_ordered_by(event, process), restarts=()), now)
+            anew = replace(_ordered_by(event, process), restarts=(), instances=0)
+            return starting.begin(anew, now)
         case State.STOPPING, Start():
             return replace(_ordered_by(event, process), wanted=Wanted.UP), ()
         case State.UNKNOWN, Start():

@@ -61,6 +61,7 @@ def spawned(process: Process, pid: int, now: float) -> Step:
         pid=pid,
         group=pid,
         started_at=now,
+        instances=process.instances + 1,
     )
 
 
@@ -107,6 +108,7 @@ def bury(process: Process, exited: Exited, now: float) -> Process:
         peak_kib=exited.peak_kib,
         oom_kills=exited.oom_kills,
         lasted_s=max(now - process.started_at, 0.0),
+        ended_at=now,
     )
 
 

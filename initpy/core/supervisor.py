@@ -32,6 +32,7 @@ from initpy.core.messages import (
     CRITICAL,
     INFO,
     WARN,
+    Answer,
     CatchersFound,
     ChildrenGone,
     ExecFailed,
@@ -49,6 +50,7 @@ from initpy.core.messages import (
     ReadPlan,
     Refuse,
     ReopenLogs,
+    Request,
     SetTimer,
     Signal,
     SignalReceived,
@@ -63,7 +65,7 @@ from initpy.core.messages import (
     TreeRecorded,
     Upgrade,
 )
-from initpy.core.ordering import tiers
+from initpy.core.ordering import tiers, with_first
 from initpy.core.process import step as step_process
 from initpy.core.states import ExitStatus, State, Wanted
 from initpy.core.stopping import time_left_s
@@ -74,6 +76,7 @@ from initpy.plan import FORWARD, RELOAD, REOPEN, SHUTDOWN, UPGRADE, Plan, Signal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from types import ModuleType
 
 SIGINT, SIGQUIT, SIGWINCH = 2, 3, 28
 
@@ -123,6 +126,13 @@ class Supervisor(Value):
     same key, begins there."""
     reading: int = 0
     """Reloads that were asked for and have not been answered; a second one waits for the first."""
+    spare: Plan | None = None
+    """The configuration that was read last, if groups of it have been added or taken away, or may
+    be; None: it is `plan`."""
+    askers: tuple[Request, ...] = ()
+    """Those who are answered when the configuration has been read."""
+    restarting: bool = False
+    """The next plan starts everything anew."""
     tier: int = 0
     """STOPPING: the tier that is being stopped."""
     epoch: int = 0
@@ -153,13 +163,13 @@ def step(supervisor: Supervisor, event: Value, now: float) -> tuple[Supervisor, 
     """The supervisor after `event`, and what is to be done about it. Total, as `process.step`."""
     if supervisor.phase == Phase.OVER:
         return supervisor, ()
-    turn = _Turn(supervisor, now)
+    turn = Turn(supervisor, now)
     turn.take(event)
     turn.settle()
     return turn.supervisor, tuple(turn.effects)
 
 
-class _Turn:
+class Turn:
     """One call of `step`: the value as it becomes, and the effects as they add up."""
 
     def __init__(self, supervisor: Supervisor, now: float) -> None:
@@ -185,6 +195,8 @@ class _Turn:
                 self.tell(event.key, event)
             case Start() | Stop() | Signal():
                 self.order(event)
+            case Request():
+                self.requests().take(self, event)
             case TimerFired(key=key) if key != OWN_TIMER:
                 self.tell(key, event)
             case TimerFired(epoch=epoch):
@@ -200,12 +212,18 @@ class _Turn:
                 self.boot(plan)
             case PlanRefused(code=code, reason=reason) if self.supervisor.phase == Phase.BOOT:
                 self.shut_down(Cause(code, reason))
+            case PlanReady(plan=plan, spare=True) if self.supervisor.phase == Phase.UP:
+                self.change(spare=_sharing(plan, self.supervisor.plan))
+                self.requests().answer_reread(self, "")
+            case PlanRefused(reason=reason, spare=True) if self.supervisor.phase == Phase.UP:
+                self.requests().answer_reread(self, f"CANT_REREAD: {reason}")
             case PlanReady(plan=plan) if self.supervisor.phase == Phase.UP:
-                self.reload(plan)
-                self.read_again()
+                self.reload(_sharing(plan, self.supervisor.plan))
+                self.read_again("")
             case PlanRefused(reason=reason) if self.supervisor.phase == Phase.UP:
                 self.log(WARN, f"nothing is reloaded, everything runs on as it is: {reason}")
-                self.read_again()
+                self.change(restarting=False)
+                self.read_again(f"CANT_REREAD: {reason}")
             case ChildrenGone() if self.supervisor.phase == Phase.REST:
                 self.exit()
             case _:
@@ -251,6 +269,12 @@ class _Turn:
                     self.log(*line)
                     if effect.process.state in (State.BACKOFF, State.EXITED) and line[0] == WARN:
                         self.change(last_death=line[1])
+
+    def requests(self) -> ModuleType:
+        """What is done about clients' requests: loaded when there are clients."""
+        from initpy.core import requests  # noqa: PLC0415
+
+        return requests
 
     def order(self, order: Start | Stop | Signal) -> None:
         """An operator's order, in supervisord's terms: none is taken once the end has begun."""
@@ -319,10 +343,14 @@ class _Turn:
     def start_those_ready(self) -> None:
         """Start what waits for nothing any more, in the plan's order."""
         for order in self.supervisor.waiting:
-            after = self.supervisor.processes[order.key].spec.after
-            if all(lets_others_start(self.supervisor.processes[earlier]) for earlier in after):
+            if all(map(lets_others_start, self.earlier(order.key))):
                 self.no_longer_waits(order.key)
                 self.tell(order.key, order)
+
+    def earlier(self, key: str) -> list[Process]:
+        """What it comes after; what has been taken away holds nobody up."""
+        processes = self.supervisor.processes
+        return [processes[it] for it in processes[key].spec.after if it in processes]
 
     def no_longer_waits(self, key: str) -> None:
         waiting = [order for order in self.supervisor.waiting if order.key != key]
@@ -333,12 +361,15 @@ class _Turn:
 
     # ------------------------------------------------------------ a new plan
 
-    def read_again(self) -> None:
+    def read_again(self, fault: str) -> None:
         """A reload has been answered; if more were asked for meanwhile, one more answers them."""
         more = self.supervisor.reading > 1
         self.change(reading=int(more))
         if more:
             self.effects.append(ReadPlan())
+            return
+        if self.supervisor.askers:
+            self.requests().answer_reloads(self, fault)
 
     def ask_for_plan(self) -> None:
         self.change(reading=self.supervisor.reading + 1)
@@ -352,18 +383,23 @@ class _Turn:
         comes of a reload is an operator's: should it fail, that is reported, and ends nothing.
         """
         old, specs = self.supervisor.processes, {spec.key: spec for spec in plan.processes}
+        restarting = self.supervisor.restarting
         removed = [key for key in old if key not in specs]
         added = [key for key in specs if key not in old]
         changed: list[str] = []
-        self.change(plan=plan)
+        self.change(plan=plan, spare=None, restarting=False)
         for key, spec in specs.items():
             if key in added:
                 self.put(Process(spec, epoch=self.supervisor.past_epoch))
             elif spec != old[key].spec:
                 self.put(replace(old[key], spec=spec))
         for key in _in_order(self.tiers()):
-            if key in old and key in specs and starts_anew(old[key], specs[key], added + changed):
+            if key not in old or key not in specs:
+                continue
+            if restarting or starts_anew(old[key], specs[key], added + changed):
                 changed.append(key)
+            if restarting:  # also what a person had stopped
+                self.put(replace(self.supervisor.processes[key], by_operator=False))
         named = (("added", added), ("changed", changed), ("removed", removed))
         said = "; ".join([f"{what} {', '.join(keys)}" for what, keys in named if keys])
         self.log(INFO, f"reloaded: {said or 'no program is to be started or stopped'}")
@@ -449,27 +485,28 @@ class _Turn:
 
     def give_up_dependents(self) -> None:
         """What waits for one that has failed, and that no reload will mend, waits in vain."""
-        processes = self.supervisor.processes
         for order in self.supervisor.waiting:
-            for earlier in processes[order.key].spec.after:
-                process = processes[earlier]
-                if has_failed(process) and earlier not in self.supervisor.reloaded:
+            for process in self.earlier(order.key):
+                if has_failed(process) and process.spec.key not in self.supervisor.reloaded:
                     self.no_longer_waits(order.key)
                     self.tell(order.key, _give_up(order, process))
                     break
 
     def end_when_done(self, key: str) -> None:
-        """End UP when nothing is left to run; or when `key`, which has just gone down, was the
-        last of those who give the exit code."""
+        """End UP when nothing is left to run, event listeners apart; or when `key`, which has just
+        gone down, was the last of those who give the exit code."""
         supervisor = self.supervisor
-        givers = [supervisor.processes[giver] for giver in supervisor.plan.exit_code_from]
+        givers = self.givers()
         concerned = givers and (not key or key in supervisor.plan.exit_code_from)
         if concerned and all(map(has_ended_by_itself, givers)):
             name = givers[0].spec.program
             self.shut_down(Cause(0, f"'{name}', whose exit code is the container's, has ended"))
+        elif not supervisor.processes:
+            pass  # clients have taken them away, and may bring others
         elif not (supervisor.waiting or supervisor.reloaded or self.notices) and all(
             is_down(other) and not other.pid and not is_held_by_operator(other)
             for other in supervisor.processes.values()
+            if not other.spec.is_listener
         ):
             none_left = "no program is left to run"
             if supervisor.failure is None:
@@ -477,6 +514,11 @@ class _Turn:
             else:
                 first = supervisor.failure
                 self.shut_down(Cause(first.code, f"{none_left}; the first to fail: {first.why}"))
+
+    def givers(self) -> list[Process]:
+        """Those who give the exit code, as far as they have not been taken away."""
+        processes = self.supervisor.processes
+        return [processes[key] for key in self.supervisor.plan.exit_code_from if key in processes]
 
     # ------------------------------------------------------------ signals
 
@@ -553,6 +595,7 @@ class _Turn:
 
     def shut_down(self, cause: Cause, drains: bool = False) -> None:
         end_at = self.now + self.supervisor.plan.shutdown_timeout_s
+        askers = self.supervisor.askers
         self.change(
             phase=Phase.STOPPING,
             cause=cause,
@@ -561,7 +604,9 @@ class _Turn:
             tiers=self.tiers(),
             drains=drains,
         )
-        self.change(tier=len(self.supervisor.tiers) - 1)
+        self.change(tier=len(self.supervisor.tiers) - 1, askers=())
+        for request in askers:
+            self.effects.append(Answer(request.asker, request.number, "SHUTDOWN_STATE"))
         if cause.code:
             self.log(CRITICAL, f"ending the container: {cause.why}")
         names = [process.spec.name for process in self.up()]
@@ -573,14 +618,16 @@ class _Turn:
         self.stop_tiers(first=True)
 
     def tiers(self) -> tuple[tuple[str, ...], ...]:
-        """The processes in tiers, by `after`; what has gone with a reload holds nobody up."""
+        """The processes in tiers, by `after`; what has gone with a reload holds nobody up. Event
+        listeners that come after nobody are the last to stop, for they are to hear of the others.
+        """
         processes = self.supervisor.processes
-        return tiers(
-            {
-                key: [earlier for earlier in process.spec.after if earlier in processes]
-                for key, process in processes.items()
-            }
-        )
+        after = {
+            key: [earlier for earlier in process.spec.after if earlier in processes]
+            for key, process in processes.items()
+        }
+        listeners = [key for key, it in processes.items() if it.spec.is_listener and not after[key]]
+        return with_first(tiers(after), tuple(listeners))
 
     def start_no_more(self, key: str) -> None:
         """It waits for its next start, which will not come. Source: supervisord starts nothing
@@ -685,7 +732,7 @@ class _Turn:
         A failure of one of its processes counts at once, a success when all of them have ended.
         """
         cause = self.supervisor.cause or Cause(0, "")
-        givers = [self.supervisor.processes[key] for key in self.supervisor.plan.exit_code_from]
+        givers = self.givers()
         own = [giver for giver in givers if has_ended_by_itself(giver)]
         failed = [giver for giver in own if has_failed(giver) or code_of(giver)]
         for giver in failed or (own if own == givers else []):
@@ -704,3 +751,10 @@ def _give_up(order: Start, failed: Process) -> GiveUp:
 
 def _in_order(tiered: tuple[tuple[str, ...], ...]) -> list[str]:
     return [key for tier in tiered for key in tier]
+
+
+def _sharing(plan: Plan, other: Plan) -> Plan:
+    """The plan, with what is the same in the other being there once only."""
+    known = {spec.key: spec for spec in other.processes}
+    specs = [known[it.key] if known.get(it.key) == it else it for it in plan.processes]
+    return replace(plan, processes=tuple(specs))

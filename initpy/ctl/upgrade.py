@@ -21,19 +21,24 @@ in musl."""
 def main(pid: int) -> int:
     """Ask process `pid`, which has to be an initpy: the signal would end any other."""
     try:
-        _see_that_it_is_an_initpy(pid)
-        os.kill(pid, UPGRADE_SIGNAL)
-    except (OSError, ValueError) as exc:
-        why = exc.strerror if isinstance(exc, OSError) else exc
+        why = "" if is_initpy(pid) else "it is no initpy"
+        if not why:
+            os.kill(pid, UPGRADE_SIGNAL)
+    except OSError as exc:
+        why = exc.strerror or str(exc)
+    if why:
         sys.stderr.write(f"initpy: cannot ask process {pid}: {why}\n")
         return NOT_ASKED
     sys.stdout.write(f"process {pid} was asked to upgrade; its log says what comes of it\n")
     return ASKED
 
 
-def _see_that_it_is_an_initpy(pid: int) -> None:
-    """By what it does with signals, for its file and arguments may have any name."""
+def is_initpy(pid: int) -> bool:
+    """By what it does with signals, for its file and arguments may have any name.
+
+    Raises:
+        OSError: there is no such process, or no /proc.
+    """
     with open(f"/proc/{pid}/status") as status:
         fields = dict(line.split(":", 1) for line in status)
-    if int(fields["SigCgt"], 16) & _REAL_TIME != _REAL_TIME:
-        raise ValueError("it is no initpy")
+    return int(fields["SigCgt"], 16) & _REAL_TIME == _REAL_TIME

@@ -64,12 +64,14 @@ def spawn(
     mark: int,
     record: Callable[[int, int], None] = _nobody,
     output_fds: tuple[int, int] = (1, 2),
+    server_url: bytes = b"",
 ) -> tuple[int, int]:
     """Fork and have the child execute the program, with `output_fds` as its stdout and stderr.
 
     `environment` is PID 1's own, over which the program's is laid. `mark` is a number by which all
     that the program leaves behind is known, see `sweep`. `record` is given what is returned, and is
-    the next act after the fork: whatever goes wrong then, the child is known.
+    the next act after the fork: whatever goes wrong then, the child is known. `server_url` is where
+    the program finds the control plane; empty: nowhere.
 
     Returns the pid, and the fd from which the reason comes if exec fails, non-blocking: end of
     file means that it has succeeded.
@@ -81,7 +83,8 @@ def spawn(
     def become(write_fd: int) -> None:
         argv, paths = spec.argv, spec.paths
         _redirect(output_fds)
-        _become(spec, argv, paths, (), environment, stdin_fd, write_fd, inherited, mark)
+        given = (environment, stdin_fd, write_fd, inherited, mark, server_url)
+        _become(spec, argv, paths, (), *given)
 
     return _fork(spec.name, become, record)
 
@@ -95,6 +98,7 @@ def spawn_stop_command(
     main_pid: int,
     record: Callable[[int, int], None] = _nobody,
     output_fds: tuple[int, int] = (1, 2),
+    server_url: bytes = b"",
 ) -> tuple[int, int]:
     """As `spawn`, for the program's stop command: in the same circumstances (user, directory,
     limits, …), and with `main_pid`, the program's, in the variable MAINPID."""
@@ -103,7 +107,8 @@ def spawn_stop_command(
     def become(write_fd: int) -> None:
         argv, paths = spec.stop_command, spec.stop_paths
         _redirect(output_fds)
-        _become(spec, argv, paths, added, environment, stdin_fd, write_fd, inherited, mark)
+        given = (environment, stdin_fd, write_fd, inherited, mark, server_url)
+        _become(spec, argv, paths, added, *given)
 
     return _fork(f"{spec.name}'s stop_command", become, record)
 
@@ -187,6 +192,7 @@ def _become(
     write_fd: int,
     inherited: Inherited,
     mark: int,
+    server_url: bytes,
 ) -> None:
     """The child's life up to exec; does not return.
 
@@ -207,6 +213,8 @@ def _become(
         environment[b"SUPERVISOR_ENABLED"] = b"1"  # in the child's own copy of PID 1's memory
         environment[b"SUPERVISOR_PROCESS_NAME"] = spec.name.encode("utf-8", "surrogateescape")
         environment[b"SUPERVISOR_GROUP_NAME"] = spec.group.encode("utf-8", "surrogateescape")
+        if server_url:
+            environment[b"SUPERVISOR_SERVER_URL"] = server_url
         environment.update(spec.environment)
         environment.update(added)
         environment[MARK_VARIABLE] = b"%b:%d" % (outer, mark) if outer else b"%d" % mark

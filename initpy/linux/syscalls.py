@@ -66,6 +66,16 @@ def keep_inherited_fds_to_ourselves() -> None:
                 continue
 
 
+def close_all_but(keep: set[int]) -> None:
+    """Close every other descriptor."""
+    lowest = 0
+    for fd in sorted(keep):
+        if lowest < fd:  # closerange(0, 0) would close all that there are
+            posix.closerange(lowest, fd)
+        lowest = fd + 1
+    posix.closerange(lowest, 2**20)
+
+
 def open_null() -> int:
     """/dev/null for reading and writing; where there is none, a pipe that nobody writes to."""
     try:

@@ -162,13 +162,15 @@ class ChannelRelay:
         limit: RateLimit | None = None,
         starts: re.Pattern[bytes] | None = None,
         escapes: re.Pattern[bytes] | None = None,
+        tell: Callable[[int, bytes], None] | None = None,
         making: int = 0,
     ) -> None:
         """Take over what the last relay has left; `start` goes on with it.
 
         `watch` is called when it is to be told of bytes in its pipe, and when not any more.
-        `starts` matches where a message begins, `escapes` what `strip_ansi` takes out. `making`
-        stands for all that decides what is made of the same bytes.
+        `starts` matches where a message begins, `escapes` what is taken out. `tell` is given what
+        was read, and the pid of who has written it. `making` stands for all that decides what is
+        made of the same bytes.
         """
         self.fd = channel.fd
         self.slot = channel.slot
@@ -178,6 +180,7 @@ class ChannelRelay:
         self._limit = limit
         self._starts = starts
         self._escapes = escapes
+        self._tell = tell
         self._max_line = channel.plan.max_line
         self._files = {
             number: outlet.file for number, outlet in enumerate(outlets) if outlet.file is not None
@@ -279,7 +282,8 @@ class ChannelRelay:
             waiting = min(waiting, self._marks[0][0] - self._total)
         if waiting > FULL_PIPE_BYTES and not self._has_large_pipe:
             self._enlarge_pipe()
-        if waiting > 2 * TAIL_BYTES and self._is_raw and not self._held:
+        is_unseen = self._is_raw and self._tell is None and not self._held
+        if waiting > 2 * TAIL_BYTES and is_unseen:
             waiting = self._splice(waiting)
         if waiting:
             most = most if self._is_raw else min(most, LINES_BYTES)
@@ -346,6 +350,8 @@ class ChannelRelay:
         self._time_ns = time.time_ns()
         memory.end_read(got, self._time_ns, self._pid)
         self._total += got
+        if self._tell is not None:
+            self._tell(self._pid, bytes(memory.desk_view[ahead : ahead + got]))
         self._owes_tail = has_more and self._is_raw  # the next read will overwrite all of it
         if not self._owes_tail:
             memory.put_tail(self.slot, ahead, ahead + got, self._total)

@@ -45,6 +45,15 @@ SIGPIPE, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 = 13, 1, 2, 3, 15, 1
 
 COMMAND_BYTES = 65536
 
+TOLD_BYTES = 32 * 1024
+"""What event listeners are told of is cut into pieces of that size."""
+
+ESCAPES = rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])"
+"""What `strip_ansi` takes out."""
+
+EVENTS = rb"<!--XSUPERVISOR:BEGIN-->.*?<!--XSUPERVISOR:END-->"
+"""Events in the output. Those that come in pieces stay in it, and are told all the same."""
+
 MALLOC_BYTES = 1024 * 1024
 """glibc gives blocks back to the kernel that are larger than the largest it has ever seen freed, at
 least 128 KiB. Buffers of that size would be fresh pages at each step: it took six times as long."""
@@ -73,6 +82,8 @@ class Relay:
         self._sinks: dict[object, Sink] = {}
         self._limits: dict[str, RateLimit] = {}
         """Of each program that has one."""
+        self._untold = 0
+        """How often listeners were not told of what had been written, and nobody was told of it."""
         self._watched_sinks: dict[int, Sink] = {}
         self._closing: set[int] = set()
         """Slots of channels to which nobody writes any more."""
@@ -253,15 +264,15 @@ class Relay:
         if plan.rate_limit is not None:
             limit = self._limits.setdefault(plan.program, RateLimit(*plan.rate_limit))
         starts = escapes = None
-        if plan.multiline or plan.strip_ansi:
+        taken_out = [ESCAPES] * plan.strip_ansi + [EVENTS] * bool(plan.capture_bytes)
+        if plan.multiline or taken_out:
             import re  # noqa: PLC0415 - 1 MB, for those who want it
 
             if plan.multiline:
                 starts = re.compile(b"^(?:%b)" % plan.multiline.encode(), re.MULTILINE)
-            if plan.strip_ansi:
-                escapes = re.compile(
-                    rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])"
-                )
+            if taken_out:
+                escapes = re.compile(b"|".join(taken_out), re.DOTALL)
+        tells = plan.told_as and self._plan.events_fd >= 0
         outlets = []
         for sink_plan in plan.sinks:
             sink = self._sink(sink_plan)
@@ -276,8 +287,23 @@ class Relay:
             limit=limit,
             starts=starts,
             escapes=escapes,
+            tell=(lambda pid, raw: self._tell(plan, pid, raw)) if tells else None,
             making=_fingerprint(plan, self._prefix_width),
         )
+
+    def _tell(self, plan: ChannelPlan, pid: int, raw: bytes) -> None:
+        """Have event listeners hear of what a program has written."""
+        for start in range(0, len(raw), TOLD_BYTES):
+            packet = frame((plan.told_as, plan.channel, pid, raw[start : start + TOLD_BYTES]))
+            try:
+                os.write(self._plan.events_fd, packet)
+            except OSError:  # it is full
+                self._untold += 1
+                continue
+            if self._untold:
+                count, self._untold = self._untold, 0
+                text = f"event listeners were not told of output, {count} times: it came too quick"
+                self._report("WARN", text)
 
     def _sink(self, plan: SinkPlan) -> Sink:
         """One for each target, however many write to it."""

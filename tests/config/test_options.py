@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from initpy import wire
+from initpy.controlplan import ControlPlan
 from initpy.plan import (
     ALWAYS,
     NEVER,
@@ -72,6 +73,7 @@ def test_a_command_is_all_that_a_program_needs() -> None:
         ),
         shutdown_timeout_s=9.0,
         exit_code_from=(),
+        control=ControlPlan(),
     )
 
 
@@ -571,7 +573,6 @@ def test_names_that_can_be(name: str) -> None:
         ("colour = 1", "1: colour: unknown key"),
         ("[programs.x]\na = 1", "1: programs: unknown section; did you mean program?"),
         ("[supervisord]", "1: supervisord: unknown section"),
-        ("[eventlistener.x]\na = 1", "1: eventlistener: unknown section"),
         ("program = 3", "1: program: expected sections [program.NAME], not 3"),
         ('[program]\ncommand = "nginx"',
          '2: program.command: expected a section [program.NAME], not "nginx"'),

@@ -48,6 +48,11 @@ GOOD = [
     WEB + 'exitcodes = "${NO:-3}"\nbackoff = { factor = "${NO:-3}" }',
     WEB + 'stopsignal = "RTMAX-1"\nstopasgroup = true\nkillasgroup = true\ncritical = false',
     '[program.web]\ncommand = ["a", ""]',
+    WEB + '[control]\nsocket = "/x"\nmode = "0660"\nowner = 0\ngroup = "root"\nallow = ["root", 1]',
+    WEB + '[control]\nsocket = false\nidentifier = "a"\nidle = 0.5\nallow = "root"',
+    WEB + '[control]\nsocket = ""\nusername = "a"\npassword = "b"',
+    WEB + '[control.http]\nlisten = "[::1]:9001"',
+    WEB + '[control.http]\nlisten = [":1", "*:2"]\nusername = "a"\npassword_env = "HOME"',
 ]  # fmt: skip
 
 BAD = [
@@ -86,6 +91,15 @@ BAD = [
         "enabled = 1", 'numprocs = "4"', 'nice = "$X"',
         "critical = 1", "autorestrt = true", 'process_name = ""',
     )],
+    *[WEB + "[control]\n" + line for line in (
+        "socket = true", "socket = 1", 'mode = "0899"', "owner = true", "allow = -1",
+        'allow = [""]', "idle = 0", 'identifier = ""', "password = 1", 'password_file = ""',
+        "http = 1", "nope = 1",
+    )],
+    *[WEB + "[control.http]\n" + line for line in (
+        "", "listen = 9001", "listen = []", 'listen = "localhost"', 'listen = ":1"\nnope = 1',
+        'listen = [":1", 2]', 'listen = ":1"\nusername = ""',
+    )],
     "[program.web]\ncommand = []",
     '[program.web]\ncommand = " "',
     "[program.web]\ncommand = [1]",
@@ -117,6 +131,9 @@ def test_every_key_is_in_the_schema_with_its_meaning_and_its_default() -> None:
         "init.signals": whole["properties"]["init"]["properties"]["signals"],
         "program.NAME": whole["$defs"]["program"],
         "group.NAME": whole["$defs"]["group"],
+        "eventlistener.NAME": whole["$defs"]["eventlistener"],
+        "control": whole["properties"]["control"],
+        "control.http": whole["properties"]["control"]["properties"]["http"],
         "include": whole["properties"]["include"]["anyOf"][-1],
     }
     assert set(tables) == {section.title for section in SECTIONS}
@@ -126,7 +143,7 @@ def test_every_key_is_in_the_schema_with_its_meaning_and_its_default() -> None:
         for setting in section.settings:
             entry = properties[setting.key]
             assert entry["description"]
-            assert entry.get("default") == setting.default
+            assert entry.get("default") == setting.default, setting.key
         if section is not SIGNALS:
             assert tables[section.title]["additionalProperties"] is False
 

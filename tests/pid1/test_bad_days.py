@@ -151,7 +151,7 @@ def run_with_helper(body: str) -> subprocess.Popen[str]:
         "from initpy.linux import signals; mask = signals.block_all()\n"
         "import os; from initpy.early import Early; from initpy.pid1 import Pid1\n"
         f"def read_config(fd):\n    {body}\n    return 0\n"
-        "os._exit(Pid1(Early(read_config, mask), None).run())\n"
+        "os._exit(Pid1(Early(read_config, mask), None, None).run())\n"
     )
     command = [sys.executable, "-I", "-S", "-c", script]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -169,8 +169,8 @@ HANGS = "import time; time.sleep(60)"
         ("os.write(fd, bytes(4096))", 1, "the config helper sends nonsense"),
         ("os.write(fd, b'\\xff' * 4096)", 1, "the config helper sends nonsense"),
         (
-            "from initpy import plan, wire; s = plan.ProcessSpec('a', 'a', 'a', 'a', (), (),"
-            " after=('nobody',)); os.write(fd, wire.frame(plan.Plan((s,))))",
+            "from initpy import plan, wire; s = plan.ProcessSpec('a', 'a', 'a', 'a', (), ());"
+            " os.write(fd, wire.frame(plan.Plan((s,), exit_code_from=5)))",
             1,
             "the plan that the config helper sent makes no sense",
         ),

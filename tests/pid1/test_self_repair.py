@@ -666,10 +666,10 @@ handover.unpack = bad
 NO_DESCRIPTORS = """
 from initpy.pid1 import Pid1
 make = Pid1.__init__
-def bad(self, early):
+def bad(self, early, *bodies):
     if early.state is not None:
         raise OSError(24, 'lost')
-    make(self, early)
+    make(self, early, *bodies)
 Pid1.__init__ = bad
 """
 

@@ -9,14 +9,21 @@ from __future__ import annotations
 import re
 
 from initpy.config.ini.syntax import Option, Section
-from initpy.config.ini.values import DialectError, Variables, lone_percent, value_of
-from initpy.config.kinds import Command, Environment, Text, is_template
+from initpy.config.ini.values import (
+    DialectError,
+    Variables,
+    escaped_dollars,
+    lone_percent,
+    value_of,
+)
+from initpy.config.kinds import Command, Environment, Text, flag_of, is_template
 from initpy.config.problems import Problem, nearest, shown
-from initpy.config.settings import GROUP, INIT, PROGRAM
+from initpy.config.settings import EVENTLISTENER, GROUP, INIT, PROGRAM
 from initpy.core.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from initpy.config.problems import Path, Report
@@ -97,6 +104,13 @@ SERVER_OPTIONS = {
     "supervisorctl": ("serverurl", "username", "password", "prompt", "history_file"),
 }
 
+HTTP_SERVER = "inet_http_server"
+UNIX_SERVER = "unix_http_server"
+
+_ACCOUNT = ("username", "password")
+
+_RPC_INTERFACE = "rpcinterface:supervisor"
+
 _DEFAULTS_OF_PROGRAMS = ("user", "directory", "umask", "strip_ansi")
 """Options of [supervisord] that each program gets which has none of its own."""
 
@@ -107,6 +121,7 @@ _LIMITS = {"minfds": "nofile", "minprocs": "nproc"}
 
 _FULFILLED = (
     *_OF_INIT,
+    "identifier",
     "nodaemon",
     *[name for name in _DEFAULTS_OF_PROGRAMS if PROGRAM.setting(name) is not None],
     *_LIMITS,
@@ -127,8 +142,21 @@ NOT_CRITICAL = (
     "supervisord; critical=true in a [program:x] changes that"
 )
 NOT_USED = "not used: initpy stays in the foreground and logs to stderr, not to a file"
-NO_SERVER = "not used: initpy answers no supervisorctl and serves no page"
-NOT_RUN = "not run: initpy has no events to tell it of"
+DEFAULT_HANDLER = "supervisor.dispatchers:default_handler"
+NO_HANDLER = (
+    "not used: initpy runs nobody's code in itself; a result of OK accepts an event, any other has "
+    "it sent again"
+)
+NOT_OF_LISTENERS = (
+    "not used: the stdout of an event listener is how it speaks with initpy, and goes nowhere else"
+)
+NO_REDIRECT = "a listener's stderr would interfere with the event listener protocol on its stdout"
+NO_PLUGIN = "not used: initpy's supervisorctl has no plugins"
+NO_INTERFACE = "not used: initpy has no other interface than supervisor's own"
+NOT_A_SECOND = (
+    "initpy has one {} only, with one username and password: leave this section out, or make it "
+    "say the same"
+)
 NO_FASTCGI = (
     "initpy makes no sockets for FastCGI: make it a [program:x] whose command opens the socket "
     "itself, as spawn-fcgi -n does"
@@ -171,8 +199,8 @@ class Translator:
         self._origins: dict[Path, Origin] = {}
         self._paths: dict[str, Path] = {}
         self._used: set[tuple[str, str]] = set()
-        self._not_used: list[str] = []
-        """Sections that only a control plane has a use for: servers, clients."""
+        self._first_server: dict[str, str] = {}
+        """Of each kind of server, the first section."""
 
     def translation(self) -> Translation:
         for name in self._sections:
@@ -197,13 +225,17 @@ class Translator:
         elif kind == "fcgi-program" and colon:
             self._problem(self._sections[section][0], section, NO_FASTCGI)
         elif kind == "eventlistener" and colon:
-            self._warn_of_unknown(section, LISTENER_OPTIONS)
-            self._problem(self._sections[section][0], section, NOT_RUN, is_warning=True)
+            self._listener(section, name)
         elif kind in SERVER_OPTIONS:
-            self._not_used.append(section)
             self._warn_of_unknown(section, SERVER_OPTIONS[kind])
+            if kind == UNIX_SERVER:
+                self._unix_server(section)
+            elif kind == HTTP_SERVER:
+                self._http_server(section)
         elif kind in ("rpcinterface", "ctlplugin"):
-            self._not_used.append(section)
+            text = NO_PLUGIN if kind == "ctlplugin" else NO_INTERFACE
+            if section != _RPC_INTERFACE:
+                self._problem(self._sections[section][0], section, text, is_note=True)
         elif section == "supervisord":
             self._supervisord(section)
         elif section == "init":
@@ -217,17 +249,38 @@ class Translator:
     # The sections that there are in the TOML.
 
     def _program(self, section: str, name: str) -> None:
-        path = ("program", name)
-        if name in self._table.get("program", ()):
-            first = next(it for it, known in self._paths.items() if known == path)
+        known = (*PROGRAM_OPTIONS, *OWN_OPTIONS)
+        self._process(section, ("program", name), known, {"critical": False})
+
+    def _listener(self, section: str, name: str) -> None:
+        options = self._sections[section][1]
+        for option in options.values():
+            is_default = option.name == "result_handler" and option.text == DEFAULT_HANDLER
+            if option.name == "redirect_stderr":
+                if flag_of(option.text) is not False:
+                    self._problem(option, section, NO_REDIRECT)
+            elif option.name == "result_handler" and not is_default:
+                self._problem(option, section, NO_HANDLER, is_warning=True)
+            elif option.name == "stdout_logfile" and option.text.upper() not in ("NONE", "AUTO"):
+                self._problem(option, section, NOT_OF_LISTENERS, is_note=True)
+        self._process(section, ("eventlistener", name), (*LISTENER_OPTIONS, *OWN_OPTIONS), {})
+
+    def _process(
+        self, section: str, path: Path, known: tuple[str, ...], unless_given: dict[str, Any]
+    ) -> None:
+        """A program or a listener, with options that are `known`."""
+        kind, name = str(path[0]), str(path[1])
+        if name in self._table.get(kind, ()):
+            first = next(it for it, other in self._paths.items() if other == path)
             self._problem(self._sections[section][0], section, f"the same program as [{first}]")
             return
         table = self._open(section, path)
+        table.update(unless_given)
         options = self._sections[section][1]
-        table["critical"] = False
+        of = PROGRAM if kind == "program" else EVENTLISTENER
         for option in options.values():
-            setting = PROGRAM.setting(option.name)
-            if option.name not in (*PROGRAM_OPTIONS, *OWN_OPTIONS) or setting is None:
+            setting = of.setting(option.name)
+            if option.name not in known or setting is None:
                 continue
             if not option.text and isinstance(setting.kind, Text):
                 continue  # as if it were not there
@@ -237,7 +290,7 @@ class Translator:
             command = _SAFE_REFERENCE.sub("", command)
         if is_template(command):
             table["expand_first"] = True
-        self._warn_of_unknown(section, (*PROGRAM_OPTIONS, *OWN_OPTIONS))
+        self._warn_of_unknown(section, known)
 
     def _group(self, section: str, name: str) -> None:
         path = ("group", name)
@@ -247,6 +300,82 @@ class Translator:
             if setting is not None:
                 self._set(section, path, table, option, setting)
         self._warn_of_unknown(section, GROUP_OPTIONS)
+
+    def _unix_server(self, section: str) -> None:
+        options = self._sections[section][1]
+        if not self._is_only_one(section, UNIX_SERVER, "Unix socket", ("file", *_ACCOUNT)):
+            return
+        table = self._open(section, ("control",))
+        if "file" not in options:
+            text = "missing; expected the path of the socket"
+            self._problem(self._sections[section][0], section, f"file: {text}")
+        for name, key in (("file", "socket"), ("chmod", "mode")):
+            self._rename(section, name, ("control",), key, table)
+        if "chown" in options:
+            owner, colon, group = options["chown"].text.partition(":")
+            for key, value in (("owner", owner), ("group", group if colon else "")):
+                if value:
+                    table[key] = escaped_dollars(value)
+                    self._origin(("control", key), options["chown"], section)
+            self._used.add((section, "chown"))
+        self._account(section, ("control",), table)
+
+    def _http_server(self, section: str) -> None:
+        options = self._sections[section][1]
+        if not self._is_only_one(section, HTTP_SERVER, "[control.http]", _ACCOUNT):
+            return
+        table = self._open(section, ("control", "http"))
+        port = options.get("port")
+        if port is None:
+            text = "port: missing; expected HOST:PORT or a port"
+            self._problem(self._sections[section][0], section, text)
+            return
+        address = port.text if ":" in port.text else f":{port.text}"
+        path = ("control", "http", "listen")
+        self._used.add((section, "port"))
+        self._account(section, ("control", "http"), table)
+        if "listen" not in table:
+            table["listen"] = escaped_dollars(address)
+            self._origin(path, port, section)
+            return
+        if not isinstance(table["listen"], list):
+            table["listen"] = [table["listen"]]
+            first = (*path, 0)
+            self._origins[first] = self._origins[path]
+        table["listen"].append(escaped_dollars(address))
+        self._origin((*path, len(table["listen"]) - 1), port, section)
+
+    def _is_only_one(self, section: str, kind: str, what: str, same: tuple[str, ...]) -> bool:
+        """Whether it is the first of its kind, or says the same in these options."""
+        first = self._first_server.setdefault(kind, section)
+        mine, theirs = (self._sections[it][1] for it in (section, first))
+        for name in same:
+            texts = [options[name].text if name in options else None for options in (mine, theirs)]
+            if texts[0] != texts[1]:
+                where = self._sections[section][0]
+                self._problem(where, section, NOT_A_SECOND.format(what))
+                return False
+        return True
+
+    def _account(self, section: str, path: Path, table: dict[str, Any]) -> None:
+        """The username and the password of a server; a hash goes where hashes are."""
+        options = self._sections[section][1]
+        self._rename(section, "username", path, "username", table)
+        is_hash = "password" in options and options["password"].text.startswith("{SHA}")
+        key = "password_hash" if is_hash else "password"
+        self._rename(section, "password", path, key, table)
+
+    def _rename(self, section: str, name: str, path: Path, key: str, table: dict[str, Any]) -> None:
+        """Put an option where initpy has it, under its name there."""
+        option = self._sections[section][1].get(name)
+        if option is None:
+            return
+        self._origin((*path, key), option, section)
+        self._used.add((section, name))
+        if lone_percent(option.text):
+            self._problem(option, section, 'a "%" on its own: to have one, write "%%"')
+        elif option.text:
+            table[key] = escaped_dollars(option.text)
 
     def _init(self, section: str) -> None:
         table = self._open(section, ("init",))
@@ -258,6 +387,9 @@ class Translator:
 
     def _supervisord(self, section: str) -> None:
         first, options, _ = self._sections[section]
+        if "identifier" in options:
+            table = self._table.setdefault("control", {})
+            self._rename(section, "identifier", ("control",), "identifier", table)
         for name in _OF_INIT:
             setting = INIT.setting(name)
             if (
@@ -275,24 +407,30 @@ class Translator:
     def _give_defaults(self) -> None:
         """What [supervisord] has for all programs, to each of them."""
         options = self._sections["supervisord"][1] if "supervisord" in self._sections else {}
-        programs = self._table.get("program", {})
+        programs = {
+            (kind, name): table
+            for kind in ("program", "eventlistener")
+            for name, table in self._table.get(kind, {}).items()
+        }
         for name in _DEFAULTS_OF_PROGRAMS:
             option = options.get(name)
             setting = PROGRAM.setting(name)
             if option is None or setting is None or (name, option.text) in _IS_ROOT:
                 continue
             given = False
-            for program, table in programs.items():
+            for path, table in programs.items():
                 if name not in table:
                     given = True
-                    self._set("supervisord", ("program", program), table, option, setting)
+                    self._set("supervisord", path, table, option, setting)
             if given and name in ("directory", "umask"):
                 self._problem(option, "supervisord", FOR_EACH, is_note=True)
         for name, limit in _LIMITS.items():
             if name in options:
                 self._raise_limit(options[name], limit, programs)
 
-    def _raise_limit(self, option: Option, limit: str, programs: dict[str, Any]) -> None:
+    def _raise_limit(
+        self, option: Option, limit: str, programs: Mapping[tuple[str, str], dict[str, Any]]
+    ) -> None:
         """What supervisord does to its own limits, where they are below what is asked for."""
         import resource  # noqa: PLC0415
 
@@ -305,9 +443,9 @@ class Translator:
         if soft == resource.RLIM_INFINITY or soft >= least:
             return
         upper = "unlimited" if hard == resource.RLIM_INFINITY else max(hard, least)
-        for program, table in programs.items():
+        for path, table in programs.items():
             table.setdefault("rlimits", {})[limit] = [least, upper]
-            self._origin(("program", program, "rlimits", limit), option, "supervisord")
+            self._origin((*path, "rlimits", limit), option, "supervisord")
 
     # What is said once.
 
@@ -319,10 +457,6 @@ class Translator:
         }
         if programs and not any("critical" in options for options in programs.values()):
             self._report.add(self._note(self._file, 0, "", NOT_CRITICAL))
-        if self._not_used:
-            at = self._sections[self._not_used[0]][0]
-            names = ", ".join([f"[{name}]" for name in self._not_used])
-            self._report.add(self._note(at.file, at.line, names, NO_SERVER))
         for name, table in self._table.get("program", {}).items():
             if "user" in table and not {"HOME", "USER"} <= table.get("environment", {}).keys():
                 origin = self._origins["program", name, "user"]

@@ -60,8 +60,14 @@ class _Writer:
         """The sections, and then what is left of them."""
         if "init" in self._document.table:
             yield [*self._init()]
+        if "control" in self._document.table:
+            table = dict(self._document.table["control"])
+            http = table.pop("http", None)
+            yield [*self._server(("control",), table)]
+            if http is not None:
+                yield [*self._server(("control", "http"), http)]
         for name, path in self._translation.paths.items():
-            if path != ("init",):
+            if path[0] not in ("init", "control"):
                 yield [*self._section(name, path)]
         placed = {*self._translation.paths, "include"}
         for name in self._translation.sections:
@@ -79,6 +85,38 @@ class _Writer:
         if environment is not None:
             option = self._translation.sections["supervisord"][1]["environment"]
             yield from self._environment(("init",), environment, option)
+
+    def _server(self, path: Path, table: dict[str, Any]) -> Iterator[str]:
+        """What servers have become, whose options are called otherwise in the TOML."""
+        sections = self._translation.sections
+        own = [name for name, known in self._translation.paths.items() if known == path]
+        parts = [part for name in own for part in sections[name][2]]
+        options = {
+            (option.file, option.line): option
+            for name in (*own, "supervisord")
+            if name in sections
+            for option in sections[name][1].values()
+        }
+        for part in parts:
+            yield from _comments(part.before)
+            yield from self._said(part)
+        yield _with_comment(f"[{key_of(*map(str, path))}]", parts[0].beside if parts else ())
+        for key, value in table.items():
+            where = (*path, key)
+            origin = self._translation.origins[where]
+            option = options.pop((origin.file, origin.line), None)
+            if option is not None:
+                yield from _comments(option.before)
+                yield from self._said(option)
+            line = f"{key_of(key)} = {text_of(value)}"
+            yield line if option is None else _with_comment(line, option.beside)
+        for name in own:
+            for option in sections[name][1].values():
+                if (name, option.name) not in self._translation.used:
+                    yield from (*_comments(option.before), *self._said(option))
+                    yield from _as_it_was(option)
+        for part in parts:
+            yield from _comments(part.after)
 
     def _section(self, name: str, path: Path) -> Iterator[str]:
         first, options, parts = self._translation.sections[name]

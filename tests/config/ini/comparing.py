@@ -127,23 +127,32 @@ def ours(plan: Plan) -> list[dict[str, Any]]:
 
 def assert_alike(real: list[dict[str, Any]], plan: Plan, document: IniDocument) -> None:
     """The same groups with the same processes, but for what initpy means to do otherwise."""
-    groups = [group for group in real if group["kind"] == "ProcessGroupConfig"]
+    kinds = ("ProcessGroupConfig", "EventListenerPoolConfig")
+    groups = [group for group in real if group["kind"] in kinds]
     assert [(group["name"], group["priority"]) for group in groups] == [
         (group["name"], group["priority"]) for group in ours(plan)
     ]
+    listeners = {it.name: it for it in plan.listeners}
     for group, own_group in zip(groups, ours(plan), strict=True):
+        listener = listeners.pop(group["name"], None)
+        assert group["events"] == sorted(listener.events if listener else ())
+        given = document.table.get("eventlistener", {}).get(group["name"], {})
+        if listener is not None and "buffer_size" in given:
+            assert listener.buffer_size == group["buffer_size"]
         theirs = _by_name(group["processes"])
         own = _by_name(own_group["processes"])
         assert [*theirs] == [*own]
         for name, process in theirs.items():
             program = next(spec.program for spec in plan.processes if spec.name == name)
             _assert_process(process, own[name], document, program)
+    assert not listeners
 
 
 def _assert_process(
     real: dict[str, Any], own: dict[str, Any], document: IniDocument, program: str
 ) -> None:
-    options = document.table["program"][program]
+    kind = "program" if program in document.table.get("program", {}) else "eventlistener"
+    options = document.table[kind][program]
     uid, unspawnable = own.pop("uid"), own.pop("unspawnable")
     wanted_uid = real.pop("uid")
     if wanted_uid is not None and wanted_uid != 0 and os.geteuid() != 0:
@@ -155,7 +164,7 @@ def _assert_process(
         assert own.pop("killasgroup") is True
         real.pop("killasgroup")
     for name in ("umask", "directory"):  # [supervisord] has them for all, and supervisord itself
-        origin = document.translation.origins.get(("program", program, name))
+        origin = document.translation.origins.get((kind, program, name))
         if origin is not None and origin.name.startswith("[supervisord]"):
             real[name] = own[name]
     for name in ("HOME", "USER", "LOGNAME"):  # of the user, where there is one

@@ -57,9 +57,16 @@ def _groups(make: Any, file: str, environ: dict[str, str]) -> list[dict[str, Any
             "priority": group.priority,
             "kind": type(group).__name__,
             "processes": [_process(config) for config in group.process_configs],
+            "events": sorted(map(_name_of, getattr(group, "pool_events", ()))),
+            "buffer_size": getattr(group, "buffer_size", 0),
         }
         for group in section.process_group_configs
     ]
+
+
+def _name_of(event: Any) -> str:
+    events: Any = importlib.import_module("supervisor.events")
+    return str(events.getEventNameByType(event))
 
 
 def _process(config: Any) -> dict[str, Any]:

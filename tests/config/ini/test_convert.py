@@ -68,6 +68,10 @@ events=TICK_60
 [init]
 environment = { LANG = "C.UTF-8" }
 
+# our site
+[control]
+socket = "/run/s.sock"  # where
+
 # the one that
 # answers
 [program.web]  # front
@@ -86,20 +90,14 @@ DEBUG = ""
 [group.all]
 programs = ["web"]
 
-# our site
-# [unix_http_server]: not used: initpy answers no supervisorctl and serves no page
-# [unix_http_server]
-# file = /run/s.sock
+[eventlistener.mem]
+# 200 MB
+command = "memmon -a 200MB"
+events = ["TICK_60"]
+# the end
 
 # [supervisord]
 # nodaemon = true
-
-# [eventlistener:mem]: not run: initpy has no events to tell it of
-# [eventlistener:mem]
-# 200 MB
-# command = memmon -a 200MB
-# events = TICK_60
-# the end
 """
     assert converted("supervisord.conf", {}) == toml
 

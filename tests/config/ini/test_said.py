@@ -8,12 +8,15 @@ import pytest
 
 from initpy.config import ConfigError
 from initpy.config.ini.translating import (
+    DEFAULT_HANDLER,
     FOR_EACH,
     HOME,
     NO_FASTCGI,
-    NO_SERVER,
+    NO_HANDLER,
+    NO_INTERFACE,
+    NO_PLUGIN,
     NOT_CRITICAL,
-    NOT_RUN,
+    NOT_OF_LISTENERS,
     NOT_USED,
 )
 from initpy.logplan import FILE, STREAM, SYSLOG, Sink
@@ -45,14 +48,23 @@ def test_a_program_can_be_critical_and_then_there_is_nothing_to_say() -> None:
         ("[supervisord]\nnodeamon=true\n",
          [f"{F}:5: warning: [supervisord] nodeamon: unknown option: supervisord ignores it, too; "
           "did you mean nodaemon?"]),
-        ("[unix_http_server]\nfile=/x\n[rpcinterface:supervisor]\nx=y\n",
-         [f"{F}:4: note: [unix_http_server], [rpcinterface:supervisor]: {NO_SERVER}"]),
-        ("[inet_http_server]\nprot=9001\n",
-         [f"{F}:4: note: [inet_http_server]: {NO_SERVER}",
-          f"{F}:5: warning: [inet_http_server] prot: unknown option: supervisord ignores it, too; "
+        ("[unix_http_server]\nfile=/x\n[rpcinterface:supervisor]\nx=y\n[supervisorctl]\n", []),
+        ("[rpcinterface:own]\nx=y\n", [f"{F}:4: note: [rpcinterface:own]: {NO_INTERFACE}"]),
+        ("[ctlplugin:own]\nx=y\n", [f"{F}:4: note: [ctlplugin:own]: {NO_PLUGIN}"]),
+        ("[inet_http_server]\nport=127.0.0.1:9001\nprot=9001\n",
+         [f"{F}:6: warning: [inet_http_server] prot: unknown option: supervisord ignores it, too; "
           "did you mean port?"]),
-        ("[eventlistener:l]\ncommand=x\nevents=TICK_5\n",
-         [f"{F}:4: warning: [eventlistener:l]: {NOT_RUN}"]),
+        ("[eventlistener:l]\ncommand=sh\nevents=tick_5\nbuffer_size=3\nstdout_logfile=NONE\n"
+         f"result_handler={DEFAULT_HANDLER}\nredirect_stderr=no\n", []),
+        ("[eventlistener:l]\ncommand=sh\nevents=TICK\nresult_handler=my:own\n"
+         "stdout_logfile=/l\nevent=TICK_5\n",
+         [f"{F}:7: warning: [eventlistener:l] result_handler: {NO_HANDLER}",
+          f"{F}:8: note: [eventlistener:l] stdout_logfile: {NOT_OF_LISTENERS}",
+          f"{F}:9: warning: [eventlistener:l] event: unknown option: supervisord ignores it, too; "
+          "did you mean events?"]),
+        ("[unix_http_server]\nfile=/x\nusername=u\npassword={SHA}" + 40 * "a" + "\n",
+         [f"{F}:7: warning: [unix_http_server] password: a password is soon guessed from {{SHA}}: "
+          "use what `initpy hash-password` prints"]),
         ("[programs:b]\ncommand=x\n",
          [f"{F}:4: warning: [programs:b]: unknown section: supervisord ignores it, too; did you "
           "mean program:b?"]),

@@ -1,0 +1,107 @@
+"""The whole work of the control helper, from its birth to its end."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import threading
+import time
+
+from initpy.control.access import Access
+from initpy.control.answering import Answers
+from initpy.control.configs import Configs
+from initpy.control.events.remote import remote_methods
+from initpy.control.journal import Journal
+from initpy.control.link import Link
+from initpy.control.methods import Methods, reading_methods
+from initpy.control.mirror import Mirror
+from initpy.control.orders import Orders
+from initpy.control.own_methods import own_methods
+from initpy.control.server import Server
+from initpy.control.tails import Tails
+from initpy.controlplan import TOLD_TO_LEAVE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from initpy.control.events.payloads import Event
+    from initpy.control.events.service import EventService
+    from initpy.feeding import Birth
+
+STDERR = 2
+
+LAST_S = 0.3
+"""When PID 1 has hung up: what is left for answers that are on their way."""
+
+
+def run(birth: Birth, orders_fd: int) -> int:
+    """Serve the sockets until nobody wants anything any more. Returns the exit code."""
+    gc.enable()
+    # At the end, everybody gets TERM; who waits for an answer gets that first.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    mirror = Mirror(birth, os.getppid())
+    events = _events(birth)
+    journal = Journal()
+
+    def take(news: tuple[Any, ...]) -> None:
+        if news == ("leave",):
+            server.leave()
+        else:
+            mirror.take(news)
+            journal.take(news, mirror)
+            if events is not None:
+                events.hear(news, mirror.processes)
+
+    def is_needed() -> bool:
+        return events is not None and events.is_needed()
+
+    def post(event: Event) -> None:
+        if events is not None:
+            events.post(event)
+
+    link = Link(birth.news_fd, orders_fd, take)
+    orders = Orders(mirror, link)
+    tails = Tails(mirror, orders)
+    methods = Methods(
+        (
+            *reading_methods(mirror.snapshot, birth.plan.identifier),
+            *orders.methods(),
+            *Configs(mirror, orders).methods(),
+            *tails.methods(),
+            *remote_methods(post),
+            *own_methods(mirror, journal),
+        )
+    )
+    answers = Answers(Access(birth.plan), methods, tails, _say)
+    server = Server(birth.listeners, answers.answer, birth.plan.idle_s, is_needed)
+
+    def listen() -> None:
+        link.listen()
+        server.leave()
+        time.sleep(LAST_S)
+        os._exit(TOLD_TO_LEAVE)
+
+    threading.Thread(target=listen, daemon=True).start()
+    if events is not None:
+        events.start()
+    return server.serve()
+
+
+def _events(birth: Birth) -> EventService | None:
+    if birth.events is None:
+        return None
+    from initpy.control.events.service import EventService  # noqa: PLC0415 - where there are any
+
+    identifier = birth.plan.identifier
+
+    def say(level: str, text: str) -> None:
+        _say(text, level)
+
+    return EventService(birth.events, birth.supervisor, identifier, say)
+
+
+def _say(text: str, level: str = "WARN") -> None:
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+    os.write(STDERR, f"{stamp},000 {level} {text}\n".encode(errors="replace"))

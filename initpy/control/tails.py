@@ -1,0 +1,303 @@
+"""The logs of programs: in their files, and where there is none, in the relay's memory."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import stat
+import time
+from urllib.parse import unquote
+
+from initpy.control.faults import BAD_ARGUMENTS, BAD_NAME, FAILED, NO_FILE, SUCCESS, Fault
+from initpy.control.http import HttpError
+from initpy.control.methods import Method
+from initpy.logs.memory import Tail
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from initpy.control.mirror import Mirror
+    from initpy.control.orders import Orders
+    from initpy.core.door import Process
+
+MOST_BYTES = 16 * 1024 * 1024
+"""Of one answer."""
+
+FOLLOW_FROM_BYTES = 1024
+"""A follower first gets so much of what is there."""
+
+LOOK_S, QUIET_LOOK_S = 0.02, 0.1
+"""How often a follower looks for more; where nothing has come for QUIET_S, less often."""
+
+QUIET_S = 5.0
+
+PART_BYTES = 64 * 1024
+CHANNELS = ("stdout", "stderr")
+
+
+class Source:
+    """What a channel has written, as far as it is kept."""
+
+    def read(self, start: int, count: int) -> bytes:
+        """At most `count` bytes from the `start`th on; those that are not kept are left out.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        raise NotImplementedError
+
+    def size(self) -> int:
+        """Raises:
+        OSError: as above.
+        """
+        raise NotImplementedError
+
+
+class FileSource(Source):
+    def __init__(self, path: bytes) -> None:
+        """Raises:
+        OSError: there is no such file.
+        """
+        self.path = path
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise FileNotFoundError(path)
+
+    def read(self, start: int, count: int) -> bytes:
+        with open(self.path, "rb") as file:
+            file.seek(start)
+            return file.read(count)
+
+    def size(self) -> int:
+        return os.stat(self.path).st_size
+
+
+class MemorySource(Source):
+    def __init__(self, tail: Tail) -> None:
+        self._tail = tail
+
+    def read(self, start: int, count: int) -> bytes:
+        run, total = self._tail.read(start)
+        skipped = total - len(run) - start
+        return run[: max(count - max(skipped, 0), 0)]
+
+    def size(self) -> int:
+        return self._tail.total()
+
+
+class Tails:
+    """The methods, each to be called in whichever thread, and what can be followed."""
+
+    def __init__(self, mirror: Mirror, orders: Orders) -> None:
+        self._mirror = mirror
+        self._orders = orders
+
+    def methods(self) -> tuple[Method, ...]:
+        found: list[tuple[str, str, str, Callable[..., Any]]] = []
+        for names, channel in (
+            (("readProcessStdoutLog", "readProcessLog"), "stdout"),
+            (("readProcessStderrLog",), "stderr"),
+        ):
+            found += [(name, "string", "Read", self._reader(channel)) for name in names]
+        for names, channel in (
+            (("tailProcessStdoutLog", "tailProcessLog"), "stdout"),
+            (("tailProcessStderrLog",), "stderr"),
+        ):
+            found += [(name, "array", "Tail", self._tailer(channel)) for name in names]
+        of_processes = [
+            Method(
+                f"supervisor.{name}",
+                (kind, "string", "int", "int"),
+                f"{verb} the log of a process: NAME, offset, length.",
+                call,
+            )
+            for name, kind, verb, call in found
+        ]
+        clearing = [
+            Method(f"supervisor.{name}", ("boolean", "string"), "Empty its logs.", self.clear)
+            for name in ("clearProcessLogs", "clearProcessLog")
+        ]
+        return (
+            *of_processes,
+            *clearing,
+            Method("supervisor.clearAllProcessLogs", ("array",), "Empty all.", self.clear_all),
+            *[
+                Method(f"supervisor.{name}", ("string", "int", "int"), MAIN_LOG, self.read_main)
+                for name in ("readLog", "readMainLog")
+            ],
+            Method("supervisor.clearLog", ("boolean",), MAIN_LOG, self.clear_main),
+        )
+
+    # ------------------------------------------------------------ reading
+
+    def _reader(self, channel: str) -> Callable[[str, int, int], str]:
+        def read(name: str, offset: int, length: int) -> str:
+            source = self._source(self._process(name), channel)
+            if length < 0 or (offset < 0 and length):
+                raise Fault(BAD_ARGUMENTS)
+            try:
+                if offset < 0:
+                    offset, length = max(source.size() + offset, 0), -offset
+                count = min(length or MOST_BYTES, MOST_BYTES)
+                return text_of(source.read(offset, count))
+            except (OSError, OverflowError):
+                raise Fault(FAILED) from None
+
+        return read
+
+    def _tailer(self, channel: str) -> Callable[[str, int, int], list[Any]]:
+        def tail(name: str, offset: int, length: int) -> list[Any]:
+            process = self._process(name)
+            try:
+                source = self._source(process, channel)
+                size = source.size()
+                start, count, overflow = tail_of(size, offset, length)
+                raw = source.read(start, min(count, MOST_BYTES)) if count else b""
+            except (Fault, OSError):
+                return ["", 0, False]
+            return [text_of(raw), size, overflow]
+
+        return tail
+
+    def read_main(self, _offset: int, _length: int) -> str:
+        self._orders.check_phase()
+        raise Fault(NO_FILE, "initpy's own log is on its stderr")
+
+    def clear_main(self) -> bool:
+        self._orders.check_phase()
+        raise Fault(NO_FILE, "initpy's own log is on its stderr")
+
+    def _process(self, name: str) -> Process:
+        process = self._orders.process(name)
+        if process is None:
+            raise Fault(BAD_NAME, name)
+        return process
+
+    def _source(self, process: Process, channel: str) -> Source:
+        captured = self._mirror.captured.get((process.spec.key, channel))
+        if captured is None:
+            raise Fault(NO_FILE)
+        slot, serial, path = captured
+        if not path:
+            return MemorySource(Tail(self._mirror.memory_fd, slot, serial))
+        try:
+            return FileSource(path)
+        except OSError:
+            raise Fault(NO_FILE, path.decode(errors="replace")) from None
+
+    # ------------------------------------------------------------ clearing
+
+    def clear(self, name: str) -> bool:
+        process = self._process(name)
+        paths = set()
+        for channel in CHANNELS:
+            captured = self._mirror.captured.get((process.spec.key, channel))
+            if captured is not None and captured[2]:
+                paths.add(captured[2])
+        for path in paths:
+            try:
+                if stat.S_ISREG(os.stat(path).st_mode):
+                    os.truncate(path, 0)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                raise Fault(FAILED, name) from None
+        if paths:  # how large its files are, the relay remembers
+            self._orders.ask("reopen")
+        return True
+
+    def clear_all(self) -> list[dict[str, Any]]:
+        results = []
+        for process in self._orders.all_processes():
+            spec = process.spec
+            status, text = SUCCESS, "OK"
+            try:
+                self.clear(spec.name if spec.name == spec.group else f"{spec.group}:{spec.name}")
+            except Fault as exc:
+                status, text = exc.code, exc.text
+            result = {"name": spec.name, "group": spec.group}
+            results.append({**result, "status": status, "description": text})
+        return results
+
+    # ------------------------------------------------------------ following
+
+    def follow(self, path: str) -> Iterator[bytes]:
+        """What comes into the log that `/logtail/…` names, and b"" whenever nothing has.
+
+        Raises:
+            HttpError: there is none.
+        """
+        words = [unquote(word) for word in path.split("/")[2:]]
+        if len(words) == 1:
+            words.append("stdout")
+        if len(words) != 2 or words[1] not in CHANNELS:
+            raise HttpError(404)
+        try:
+            process = self._process(words[0])
+            self._source(process, words[1])
+        except Fault as exc:
+            raise HttpError(404, exc.text) from None
+        return self._readable(self._follow(process, words[1]))
+
+    @staticmethod
+    def _readable(parts: Iterator[bytes]) -> Iterator[bytes]:
+        """What is no UTF-8 is written as in a Python string; a letter may come in two parts."""
+        decode = codecs.getincrementaldecoder("utf-8")("backslashreplace").decode
+        for part in parts:
+            yield decode(part).encode()
+
+    def _follow(self, process: Process, channel: str) -> Iterator[bytes]:
+        at: int | None = None
+        seen: tuple[Any, ...] = ()
+        came_at = time.monotonic()
+        while True:
+            try:
+                source = self._source(process, channel)
+                size, identity = source.size(), _identity(source)
+                if at is None:
+                    at = max(size - FOLLOW_FROM_BYTES, 0)
+                elif identity != seen or size < at:
+                    at = 0
+                seen = identity
+                raw = source.read(at, PART_BYTES) if size > at else b""
+                if isinstance(source, MemorySource) and size > at:
+                    raw, at = source.read(at, 2**62), size
+                else:
+                    at += len(raw)
+            except (Fault, OSError):  # between two files, or two plans
+                raw = b""
+            yield raw
+            now = time.monotonic()
+            if raw:
+                came_at = now
+            else:
+                time.sleep(LOOK_S if now - came_at < QUIET_S else QUIET_LOOK_S)
+
+
+MAIN_LOG = "Of supervisord's own log; initpy's is on its stderr."
+
+
+def tail_of(size: int, offset: int, length: int) -> tuple[int, int, bool]:
+    """Where to begin, how much to read, and whether there is more than was asked for: as
+    supervisord has it, whatever that means."""
+    overflow = size > offset + length
+    if overflow:
+        offset = size - 1
+    if offset + length > size:
+        if offset > size - 1:
+            length = 0
+        offset = size - length
+    return max(offset, 0), max(length, 0), overflow
+
+
+def text_of(raw: bytes) -> str:
+    """Readable, whatever a program has written."""
+    return raw.decode("utf-8", "backslashreplace")
+
+
+def _identity(source: Source) -> tuple[Any, ...]:
+    if not isinstance(source, FileSource):
+        return ()
+    status = os.stat(source.path)
+    return (status.st_dev, status.st_ino)

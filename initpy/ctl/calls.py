@@ -1,0 +1,187 @@
+"""Calls to the control plane: XML-RPC, and what streams, over a Unix socket or TCP."""
+
+from __future__ import annotations
+
+import base64
+
+from initpy.control.xmlrpc import XmlError, answer_in, call_out
+from initpy.ctl.connection import OK, Connection, ProtocolError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+UNIX, HTTP = "unix://", "http://"
+
+DEFAULT_PORT = 80
+
+
+class CallError(Exception):
+    """There is no answer; the text says why, in a way that fits behind `initpy: `."""
+
+
+class UnreachableError(CallError):
+    """Nobody listens there."""
+
+    def __init__(self, where: str, error: OSError) -> None:
+        super().__init__(f"nothing answers at {where}: {error.strerror or error}")
+        self.errno = error.errno
+
+
+class CutOffError(CallError):
+    """Somebody was there, and is gone."""
+
+
+class RefusedError(CallError):
+    """The answer is an HTTP error."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"refused: {status} {reason}")
+        self.status = status
+
+
+class Fault(Exception):  # noqa: N818 - its name in XML-RPC
+    """The answer to a call is a fault."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+class Server:
+    """A control plane that is called. Connects when it has to, and keeps the connection."""
+
+    def __init__(self, url: str, username: str = "", password: str = "") -> None:
+        """`url` is unix:///PATH or http://HOST[:PORT].
+
+        Raises:
+            ValueError: it is neither.
+        """
+        self.url = url
+        self.path = ""
+        """Of the Unix socket; empty: it is TCP."""
+        self._host, self._port = "", 0
+        self._headers: dict[str, str] = {"User-Agent": "initpy"}
+        if url.startswith(UNIX):
+            self.path = url.removeprefix(UNIX)
+        elif url.startswith(HTTP):
+            address, _, _ = url.removeprefix(HTTP).partition("/")
+            account, has_account, address = address.rpartition("@")
+            if has_account and not username:
+                username, _, password = account.partition(":")
+            self._host, self._port = _host_and_port(address)
+        if not self.path and not self._host:
+            raise ValueError(f"expected unix://PATH or http://HOST:PORT, not {url!r}")
+        if username:
+            pair = base64.b64encode(f"{username}:{password}".encode()).decode()
+            self._headers["Authorization"] = f"Basic {pair}"
+        self._kept: Connection | None = None
+
+    @property
+    def where(self) -> str:
+        """It, as a person says it."""
+        return self.path or self.url.rpartition("@")[2]
+
+    def call(self, method: str, *parameters: Any) -> Any:
+        """The result of a method.
+
+        Raises:
+            Fault: it is refused by the method.
+            CallError: there is no answer.
+        """
+        raw = self._post(call_out(method, parameters))
+        try:
+            answer, is_fault = answer_in(raw)
+            if is_fault:
+                raise Fault(answer["faultCode"], answer["faultString"])
+        except (XmlError, KeyError, TypeError) as exc:
+            raise CallError(f"{self.where} does not speak XML-RPC: {exc}") from None
+        return answer
+
+    def _post(self, body: bytes) -> bytes:
+        """The answer to a request, on the connection that is there or, where that has been closed
+        meanwhile, on a new one."""
+        headers = {**self._headers, "Content-Type": "text/xml"}
+        if self._kept is not None:
+            connection, self._kept = self._kept, None
+            try:
+                connection.request("POST", "/RPC2", headers, body)
+            except (OSError, ProtocolError):
+                connection.close()
+            else:
+                return self._read(connection)
+        connection = self._connected()
+        try:
+            connection.request("POST", "/RPC2", headers, body)
+        except (OSError, ProtocolError) as exc:
+            connection.close()
+            raise self._cut_off(exc) from None
+        return self._read(connection)
+
+    def _read(self, connection: Connection) -> bytes:
+        try:
+            raw = connection.body()
+        except (OSError, ProtocolError) as exc:
+            connection.close()
+            raise self._cut_off(exc) from None
+        if connection.stays_open:
+            self._kept = connection
+        else:
+            connection.close()
+        if connection.status != OK:
+            raise RefusedError(connection.status, connection.reason)
+        return raw
+
+    def stream(self, target: str) -> Iterator[bytes]:
+        """What the server sends for a GET, as it comes, until it ends.
+
+        Raises:
+            CallError: there is no answer, or it breaks off.
+        """
+        connection = self._connected()
+        try:
+            connection.request("GET", target, self._headers)
+            if connection.status != OK:
+                raise RefusedError(connection.status, connection.reason)
+            yield from connection.pieces()
+        except (OSError, ProtocolError) as exc:
+            raise self._cut_off(exc) from None
+        finally:
+            connection.close()
+
+    def peer(self) -> tuple[int, int]:
+        """The pid and the uid of the process that has made the Unix socket.
+
+        Raises:
+            CallError: nobody listens there.
+        """
+        if self._kept is None:
+            self._kept = self._connected()
+        return self._kept.peer()
+
+    def close(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+    def _connected(self) -> Connection:
+        try:
+            return Connection(self.path, self._host, self._port)
+        except OSError as exc:
+            raise UnreachableError(self.where, exc) from None
+
+    def _cut_off(self, exc: Exception) -> CutOffError:
+        why = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+        return CutOffError(f"{self.where} has broken off the connection: {why}")
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    """Of HOST, HOST:PORT or [HOST]:PORT; no host: it is none of these."""
+    host, colon, digits = address.rpartition(":")
+    if not colon or address.endswith("]"):
+        host, digits = address, str(DEFAULT_PORT)
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 5):
+        return "", 0
+    return host.strip("[]"), int(digits)
