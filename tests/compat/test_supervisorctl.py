@@ -49,6 +49,7 @@ stderr_logfile=%(here)s/noisy.err
 command=false
 autostart=false
 startretries=0
+startsecs=10
 [program:none]
 command=/no/such
 autostart=false
