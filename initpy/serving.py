@@ -130,7 +130,7 @@ class Serving:
         self._listeners = listeners
         self._plan = plan
         if self._feed is not None:
-            self._ask_to_leave(self._feed)
+            self._ask_to_leave()
         elif not self._helper_pid and self._start_at is None:
             self._wait_for_somebody()
         return ""
@@ -201,10 +201,10 @@ class Serving:
         self._say(WARN, f"cannot start the control helper: {reason}; trying on")
         self._start_at = time.monotonic() + self._delay_s
 
-    def _ask_to_leave(self, feed: Feed) -> None:
-        if self._kill_at is None:
+    def _ask_to_leave(self) -> None:
+        if self._kill_at is None and self._feed is not None:
             self._kill_at = time.monotonic() + LEAVE_S
-            feed.tell(("leave",))
+            self._feed.tell(("leave",))
 
     def bury(self, pid: int, status: ExitStatus) -> None:
         """A helper is gone: it had nothing to do, or was told to leave, or has died."""
@@ -294,7 +294,7 @@ class Serving:
             return
         memory_fd, captured = self._captured()
         if memory_fd != self._memory_fd:  # the helper was born before there was any
-            self._ask_to_leave(self._feed)
+            self._ask_to_leave()
             return
         self._feed.tell(("captured", tuple([fields_of(it) for it in captured])))
         self._see_to_feed(self._feed)

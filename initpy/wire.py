@@ -149,9 +149,9 @@ def _class(letter: bytes) -> type[Value] | None:
         return _CLASSES.get(letter)
     module, name = _LOADED_LATE[letter]
     if module == "initpy.logplan":
-        from initpy import logplan as loaded  # noqa: PLC0415 - see above
+        import initpy.logplan as loaded  # noqa: PLC0415 - see above
     else:
-        from initpy import controlplan as loaded  # type: ignore[no-redef] # noqa: PLC0415
+        import initpy.controlplan as loaded  # type: ignore[no-redef] # noqa: PLC0415
     found: type[Value] = vars(loaded)[name]
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from initpy.control import xmlrpc
+from initpy.control.access import CHALLENGE
 from initpy.control.faults import Fault
 from initpy.control.http import HttpError, HttpRequest, response, stream
 
@@ -10,34 +11,47 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from initpy.control.access import Access
     from initpy.control.methods import Methods
     from initpy.control.server import Peer
     from initpy.control.tails import Tails
 
 RPC = "/RPC2"
 XML = "text/xml"
+TEXT = "text/plain; charset=utf-8"
 LOGTAIL = "/logtail/"
 
 
 class Answers:
     """Answers requests, in whichever thread."""
 
-    def __init__(self, methods: Methods, tails: Tails, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, access: Access, methods: Methods, tails: Tails, say: Callable[[str], None]
+    ) -> None:
         """`say` writes a line for the operator."""
+        self._access = access
         self._methods = methods
         self._tails = tails
         self._say = say
 
-    def answer(self, request: HttpRequest, _peer: Peer) -> bytes | Iterator[bytes]:
+    def answer(self, request: HttpRequest, peer: Peer) -> bytes | Iterator[bytes]:
         closes = not request.keeps_alive
         try:
+            self._access.check(request, peer)
             if request.path.startswith(LOGTAIL):
                 return self._follow(request)
             body, content_type = self._body(request)
             return response(200, body, content_type, closes=closes, is_1_0=request.is_1_0)
         except HttpError as exc:
-            text = exc.text.encode()
-            return response(exc.status, text, closes=closes, is_1_0=request.is_1_0)
+            extra = (CHALLENGE,) if exc.status == 401 else ()
+            return response(
+                exc.status,
+                exc.text.encode(errors="replace"),
+                TEXT,
+                *extra,
+                closes=closes,
+                is_1_0=request.is_1_0,
+            )
         except Exception as exc:  # a bug of ours costs this request
             self._say(f"a request failed, by a fault of initpy: {exc!r}")
             return response(500, b"a fault of initpy, see its log\n", closes=True)

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 
+from initpy.control.access import Access
 from initpy.control.answering import Answers
 from initpy.control.configs import Configs
 from initpy.control.journal import Journal
@@ -59,7 +60,7 @@ def run(birth: Birth, orders_fd: int) -> int:
             *own_methods(mirror, journal),
         )
     )
-    answers = Answers(methods, tails, _say)
+    answers = Answers(Access(birth.plan), methods, tails, _say)
     server = Server(birth.listeners, answers.answer, birth.plan.idle_s, lambda: False)
 
     def listen() -> None:

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
     Results = list[dict[str, Any]]
 
+_LENIENT = ("signalProcess", "signalProcessGroup", "signalAllProcesses", "sendProcessStdin")
+"""Those that take numbers for names, or bytes for text."""
+
 RUNNING_STATES = (State.STARTING, State.RUNNING, State.BACKOFF)
 STOPPED_STATES = (*IDLE, State.UNKNOWN)
 
@@ -146,6 +149,13 @@ class Orders:
                 self.signal_group,
             ),
             ("signalAllProcesses", (*results, *name), 0, "Signal all.", self.signal_all),
+            (
+                "sendProcessStdin",
+                (*truth, *two),
+                0,
+                "Refused: programs read from /dev/null.",
+                self.send_stdin,
+            ),
             ("shutdown", truth, 0, "Stop everything and exit.", self.shut_down),
             (
                 "restart",
@@ -157,7 +167,7 @@ class Orders:
         ]
         return tuple(
             [
-                Method(f"supervisor.{own}", signature, text, call, optional, own[:6] == "signal")
+                Method(f"supervisor.{own}", signature, text, call, optional, own in _LENIENT)
                 for own, signature, optional, text, call in table
             ]
         )
@@ -218,6 +228,17 @@ class Orders:
     def _begin_signal(self, process: Process, name: str, signum: object) -> _Begun:
         number = _signal_number(signum)
         return self._begin("signal", process, name, None, number)
+
+    def send_stdin(self, name: object, chars: object) -> bool:
+        """There is nobody to take it: see the manual on what programs get as stdin."""
+        if not isinstance(chars, (str, bytes)):
+            raise Fault(faults.INCORRECT_PARAMETERS, str(chars))
+        process = self.process(_text(name))
+        if process is None:
+            raise Fault(BAD_NAME, _text(name))
+        if not process.pid or process.state == State.STOPPING:
+            raise Fault(faults.NOT_RUNNING, _text(name))
+        raise Fault(NO_FILE, _text(name))
 
     # ------------------------------------------------------------ the whole
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 import time
@@ -237,7 +238,14 @@ class Tails:
             self._source(process, words[1])
         except Fault as exc:
             raise HttpError(404, exc.text) from None
-        return self._follow(process, words[1])
+        return self._readable(self._follow(process, words[1]))
+
+    @staticmethod
+    def _readable(parts: Iterator[bytes]) -> Iterator[bytes]:
+        """What is no UTF-8 is written as in a Python string; a letter may come in two parts."""
+        decode = codecs.getincrementaldecoder("utf-8")("backslashreplace").decode
+        for part in parts:
+            yield decode(part).encode()
 
     def _follow(self, process: Process, channel: str) -> Iterator[bytes]:
         at: int | None = None

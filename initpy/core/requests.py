@@ -113,7 +113,7 @@ def _add_group(turn: Turn, order: AddGroup, name: str) -> None:
     place = {spec.key: number for number, spec in enumerate(known.processes)}
     specs = sorted(there.values(), key=lambda spec: place.get(spec.key, -1))
     plan = replace(turn.supervisor.plan, processes=tuple(specs))
-    turn.change(plan=plan, spare=known, held=False)
+    turn.change(plan=plan, spare=known)
     turn.effects.append(UsePlan())
     for spec in added:
         turn.put(Process(spec, epoch=turn.supervisor.past_epoch))
@@ -135,7 +135,7 @@ def _remove_group(turn: Turn, order: RemoveGroup, name: str) -> None:
     known = turn.supervisor.spare or turn.supervisor.plan
     specs = [spec for spec in turn.supervisor.plan.processes if spec.group != name]
     plan = replace(turn.supervisor.plan, processes=tuple(specs))
-    turn.change(plan=plan, spare=known, held=True)
+    turn.change(plan=plan, spare=known)
     turn.effects.append(UsePlan())
     for process in processes:
         turn.no_longer_waits(process.spec.key)

@@ -133,8 +133,6 @@ class Supervisor(Value):
     """Those who are answered when the configuration has been read."""
     restarting: bool = False
     """The next plan starts everything anew."""
-    held: bool = False
-    """A person has taken programs away, and may bring others."""
     tier: int = 0
     """STOPPING: the tier that is being stopped."""
     epoch: int = 0
@@ -389,7 +387,7 @@ class Turn:
         removed = [key for key in old if key not in specs]
         added = [key for key in specs if key not in old]
         changed: list[str] = []
-        self.change(plan=plan, spare=None, restarting=False, held=False)
+        self.change(plan=plan, spare=None, restarting=False)
         for key, spec in specs.items():
             if key in added:
                 self.put(Process(spec, epoch=self.supervisor.past_epoch))
@@ -503,9 +501,9 @@ class Turn:
         if concerned and all(map(has_ended_by_itself, givers)):
             name = givers[0].spec.program
             self.shut_down(Cause(0, f"'{name}', whose exit code is the container's, has ended"))
-        elif not (
-            supervisor.waiting or supervisor.reloaded or supervisor.held or self.notices
-        ) and all(
+        elif not supervisor.processes:
+            pass  # clients have taken them away, and may bring others
+        elif not (supervisor.waiting or supervisor.reloaded or self.notices) and all(
             is_down(other) and not other.pid and not is_held_by_operator(other)
             for other in supervisor.processes.values()
         ):
