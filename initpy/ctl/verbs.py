@@ -8,9 +8,9 @@ import time
 
 from initpy.ctl import console, exits
 from initpy.ctl.actions import ALL, NOT_RUNNING, STOPPED_STATES, Actions, join_name
-from initpy.ctl.calls import Fault, UnreachableError
+from initpy.ctl.calls import Fault, RefusedError, UnreachableError
 from initpy.ctl.finding import found
-from initpy.ctl.following import Foreground, Logs, follow
+from initpy.ctl.following import NOT_FOUND, Foreground, Logs, follow
 from initpy.ctl.selecting import matching, without_patterns
 from initpy.ctl.table import Look, clock, cut, lines
 from initpy.ctl.trees import Trees, Usage, usages
@@ -282,7 +282,13 @@ def _shutdown(server: Server, _options: Namespace) -> int:
 
 def _tail(server: Server, options: Namespace) -> int:
     if options.follow:
-        follow(server, f"/logtail/{options.name}/{options.channel}")
+        try:
+            follow(server, f"/logtail/{options.name}/{options.channel}")
+        except RefusedError as exc:
+            if exc.status != NOT_FOUND:
+                raise
+            console.complain(f"there is no log of {options.name} ({options.channel}) to follow")
+            return exits.FAILED
         return exits.OK
     actions = Actions(server, console.say)
     actions.show_log(options.name, options.channel, options.bytes)
