@@ -31,9 +31,6 @@
 
 enum { STACK_BYTES = 16384 };
 
-/* One block is kept for the next start, if it is no bigger. */
-enum { KEPT_BYTES = 65536 };
-
 /* ------------------------------------------------------------ blocks */
 
 /* It lies above the stack, and the stack above a page that is no memory. */
@@ -55,17 +52,18 @@ static int is_used(const struct block *block)
     return __atomic_load_n(&block->is_used, __ATOMIC_ACQUIRE) != 0;
 }
 
+/* All but one, which is for the next start. */
 void initpy_release(void)
 {
     int is_kept = 0;
     for (struct block **at = &blocks; *at != NULL;) {
         struct block *block = *at;
-        if (is_used(block) || (!is_kept && block->bytes <= KEPT_BYTES)) {
-            is_kept |= !is_used(block);
-            at = &block->next;
-        } else {
+        if (!is_used(block) && is_kept) {
             *at = block->next;
             munmap(block->mapping, block->bytes);
+        } else {
+            is_kept |= !is_used(block);
+            at = &block->next;
         }
     }
 }

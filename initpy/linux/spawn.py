@@ -103,11 +103,11 @@ def spawn(
     record: Callable[[int, int], None] = _nobody,
     output_fds: tuple[int, int] = (1, 2),
 ) -> tuple[int, int]:
-    """Fork and have the child execute the program, with `output_fds` as its stdout and stderr.
+    """Have a child execute the program, with `output_fds` as its stdout and stderr.
 
     `environment` is PID 1's own, over which the program's is laid. `mark` is a number by which all
     that the program leaves behind is known, see `sweep`. `record` is given what is returned, and is
-    the next act after the fork: whatever goes wrong then, the child is known.
+    the next act after its birth: whatever goes wrong then, the child is known.
 
     Returns the pid, and the fd from which the reason comes if exec fails, non-blocking: end of
     file means that it has succeeded.
@@ -133,7 +133,6 @@ def spawn_stop_command(
     """As `spawn`, for the program's stop command: in the same circumstances (user, directory,
     limits, …), and with `main_pid`, the program's, in the variable MAINPID."""
     added = ((b"MAINPID", str(main_pid).encode()),)
-
     given = (environment, stdin_fd, inherited, mark, record, output_fds)
     name = f"{spec.name}'s stop_command"
     return _spawn(name, spec, spec.stop_command, spec.stop_paths, added, *given)
@@ -152,16 +151,17 @@ def _spawn(
     record: Callable[[int, int], None],
     output_fds: tuple[int, int],
 ) -> tuple[int, int]:
+    environment = _environment(spec, environment, added, mark)
+    mark_limit = _mark_limit(mark)
+
     def begin(write_fd: int) -> int:
         fds = (stdin_fd, *output_fds, write_fd)
-        if IS_BINARY:
-            theirs = _environment(spec, environment, added, mark)
-            pid = start(spec, argv, paths, theirs, fds, inherited, _mark_limit(mark))
-            if pid:
-                return pid
-        pid = posix.fork()
-        if pid == 0:
-            _become(spec, argv, paths, added, environment, fds, inherited, mark)
+        given = (spec, argv, paths, environment, fds, inherited, mark_limit)
+        pid = start(*given) if IS_BINARY else 0
+        if not pid:
+            pid = posix.fork()
+            if pid == 0:
+                _become(*given)
         return pid
 
     return _fork(name, begin, record)
@@ -269,11 +269,10 @@ def _become(
     spec: ProcessSpec,
     argv: tuple[bytes, ...],
     paths: tuple[bytes, ...],
-    added: tuple[tuple[bytes, bytes], ...],
     environment: dict[bytes, bytes],
     fds: tuple[int, int, int, int],
     inherited: Inherited,
-    mark: int,
+    mark_limit: tuple[int, int, int] | None,
 ) -> None:
     """The child's life up to exec; does not return.
 
@@ -293,9 +292,8 @@ def _become(
         restore_in_child(inherited)
         posix.setsid()
         posix.dup2(stdin_fd, 0)
-        environment = _environment(spec, environment, added, mark)
-        if limit := _mark_limit(mark):
-            resource.setrlimit(limit[0], limit[1:])
+        if mark_limit is not None:
+            resource.setrlimit(mark_limit[0], mark_limit[1:])
         if spec.no_new_privs:  # it bars nothing before exec
             step = NO_NEW_PRIVS
             prctl(PR_SET_NO_NEW_PRIVS, 1)

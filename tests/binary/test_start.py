@@ -6,13 +6,11 @@ Python that has loaded the executable's modules in C; and it says the same as th
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import resource
 import shutil
 import signal
-import struct
 import subprocess
 import tempfile
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.binary.conftest import SOURCES
+from tests.binary.held import Held
 from tests.linux import test_spawn
 from tests.linux.test_spawn import *  # noqa: F403
 from tests.linux.test_spawn import NOBODY, UNPRIVILEGED, Ran, as_root, says
@@ -45,8 +44,7 @@ def in_c(monkeypatch: pytest.MonkeyPatch, library: Path) -> None:
     monkeypatch.setattr(test_spawn, "LIBRARY", str(library))
 
 
-def test_without_ctypes_no_new_privs_is_refused() -> None:
-    """In C, it takes none: this stands in the place of the test of the same name."""
+def test_no_new_privs_takes_no_ctypes() -> None:
     gone = NO_FORK + "sys.modules['ctypes'] = None"
     ran = run_spawn("/bin/grep", "NoNewPrivs", "/proc/self/status", before=gone, no_new_privs=True)
     assert says(ran).split() == ["NoNewPrivs:", "1"]
@@ -242,11 +240,11 @@ def test_too_much_to_execute_is_told_the_same(run_both: Callable[..., list[Ran]]
 
 def test_what_exec_cannot_be_given_is_told_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """By way of a fork."""
-    for options in ({"environment": ((b"A=B", b""),)}, {"environment": ((b"A", b"\0"),)}):
-        in_c = run_spawn("/bin/true", **options)
+    for variable in (b"A=B", b""), (b"A", b"\0"):
+        in_c = run_spawn("/bin/true", environment=(variable,))
         with monkeypatch.context() as context:
             context.setattr(test_spawn, "LIBRARY", "")
-            assert run_spawn("/bin/true", **options) == in_c
+            assert run_spawn("/bin/true", environment=(variable,)) == in_c
         assert in_c.reason.startswith("couldn't prepare to exec: ValueError")
 
 
@@ -255,64 +253,71 @@ def test_what_exec_cannot_be_given_is_told_the_same(monkeypatch: pytest.MonkeyPa
 
 @as_root
 @pytest.mark.parametrize(
-    "options", [{"oom_score_adj": 500}, {"uid": NOBODY}, {"gid": NOBODY}], ids=str
+    ("options", "said"),
+    [
+        ({}, "0 0 -"),
+        ({"oom_score_adj": 500}, "0 0 500"),
+        ({"uid": NOBODY}, f"{NOBODY} 0 -"),
+        ({"gid": NOBODY}, f"0 {NOBODY} -"),
+    ],
 )
-def test_what_would_change_us_as_well_is_forked(options: dict[str, Any]) -> None:
-    look = (
-        "sys.stdout.write(f'{sys.modules['_initpy'].prctl(3, 0)} ')\n"  # PR_GET_DUMPABLE
+def test_what_would_change_us_as_well_changes_the_program_alone(
+    options: dict[str, Any], said: str
+) -> None:
+    """To the kernel, a process that shares our memory has its oom_score_adj in common with us, and
+    whether others may look into it."""
+    script = "echo $(id -u) $(id -g) $(cat /proc/self/oom_score_adj)"
+    look = (  # PR_GET_DUMPABLE
+        "sys.stdout.write(str(module.prctl(3, 0)) + ' ')\n"
         "sys.stdout.write(open('/proc/self/oom_score_adj').read())\n"
-    ).replace("'_initpy'", '"_initpy"')
+    )
     own = Path("/proc/self/oom_score_adj").read_text()
-    assert says(run_spawn("/bin/true", after=look, **options)) == f"1 {own}"
-    assert says(run_spawn("/bin/true", after=look, before=NO_FORK)) == f"1 {own}"
+    born, ours = says(run_spawn("/bin/sh", "-c", script, after=look, **options)).splitlines()
+    assert (born, ours) == (said.replace("-", own.strip()), f"1 {own.strip()}")
 
 
 MAPS = """
-def maps(): return len(open("/proc/self/maps").read().splitlines())
-def ran(size, count):
-    started = []
-    for number in range(count):
-        env = {b"SIZE": b"x" * size}
-        started.append(spawn.spawn(spec, env, null, inherited, 5))
+from tests.binary.held import Held
+def maps():
+    with open("/proc/self/maps") as file:
+        return len(file.readlines())
+def run(count, size):
+    held = Held(PATH)
+    one = ProcessSpec("one", "one", "one", "one", (PATH.encode(),), (PATH.encode(),))
+    started = [
+        spawn.spawn(one, {b"SIZE": b"x" * size}, 0, inherited, 5) for _ in range(count)
+    ]
+    at_most = maps()
+    for _ in started:
+        held.let_go()
+    held.close()
     for pid, fd in started:
-        os.waitpid(pid, 0); assert spawn.read_reason(fd) == ""; os.close(fd)
-    return maps()
+        os.waitpid(pid, 0)
+        assert spawn.read_reason(fd) == ""
+        os.close(fd)
+    return at_most, maps()
+first, one = run(1, 10)
+for size in 10, 100000:
+    many, later = run(20, size)
+    print(many > first + 15, later == one)
 """
 
 
-def test_of_the_memory_that_starts_take_one_block_is_kept() -> None:
-    """However many were started at once, and however big they were."""
-    after = MAPS + "print(ran(10, 30) == ran(100000, 30) == ran(10, 1))"
-    assert says(run_spawn("/bin/true", before=NO_FORK, after=after)) == "True\n"
-
-
-class Held:
-    """An executable file whose exec the kernel holds up until it is let go, as on a file system
-    that does not answer."""
-
-    def __init__(self, path: Path) -> None:
-        shutil.copy("/bin/echo", path)
-        libc = ctypes.CDLL(None, use_errno=True)
-        class_content, open_exec_perm, at_fdcwd = 0x4, ctypes.c_uint64(0x40000), -100
-        self._fd = libc.fanotify_init(class_content | 1, os.O_RDONLY)
-        added = libc.fanotify_mark(self._fd, 1, open_exec_perm, at_fdcwd, os.fsencode(path))
-        if self._fd < 0 or added < 0:
-            skip_or_fail("namespace", f"fanotify: {os.strerror(ctypes.get_errno())}")
-
-    def let_go(self) -> None:
-        """Whoever has come, or comes next."""
-        *_, opened, _ = struct.unpack("IBBHQii", os.read(self._fd, 24))
-        os.write(self._fd, struct.pack("iI", opened, 1))
-        os.close(opened)
-
-    def close(self) -> None:
-        """Let go all that come."""
-        os.close(self._fd)
+@as_root
+def test_of_the_memory_that_starts_take_one_block_is_kept(held: Held, tmp_path: Path) -> None:
+    """However many were on their way at once, and however big they were."""
+    held.close()  # that is seen to there
+    before = f"PATH = {str(tmp_path / 'other')!r}\n" + NO_FORK + MAPS
+    lines = says(run_spawn("/bin/true", before=before)).split("\n")
+    assert [line for line in lines if line] == ["True True"] * 2
 
 
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[Held]:
-    held = Held(tmp_path / "held")
+    try:
+        held = Held(str(tmp_path / "held"))
+    except OSError as exc:
+        skip_or_fail("namespace", str(exc))
     yield held
     held.close()
 
