@@ -151,17 +151,20 @@ def _spawn(
     record: Callable[[int, int], None],
     output_fds: tuple[int, int],
 ) -> tuple[int, int]:
-    environment = _environment(spec, environment, added, mark)
-    mark_limit = _mark_limit(mark)
+    def make() -> dict[bytes, bytes]:
+        return _environment(spec, environment, added, mark)
+
+    made = make() if IS_BINARY else {}
 
     def begin(write_fd: int) -> int:
         fds = (stdin_fd, *output_fds, write_fd)
-        given = (spec, argv, paths, environment, fds, inherited, mark_limit)
-        pid = start(*given) if IS_BINARY else 0
+        pid = 0
+        if IS_BINARY:
+            pid = start(spec, argv, paths, made, fds, inherited, _mark_limit(mark))
         if not pid:
             pid = posix.fork()
-            if pid == 0:
-                _become(*given)
+            if pid == 0:  # it makes its environment itself: from source, that spares PID 1 128 kB
+                _become(spec, argv, paths, make, fds, inherited, mark)
         return pid
 
     return _fork(name, begin, record)
@@ -269,10 +272,10 @@ def _become(
     spec: ProcessSpec,
     argv: tuple[bytes, ...],
     paths: tuple[bytes, ...],
-    environment: dict[bytes, bytes],
+    make_environment: Callable[[], dict[bytes, bytes]],
     fds: tuple[int, int, int, int],
     inherited: Inherited,
-    mark_limit: tuple[int, int, int] | None,
+    mark: int,
 ) -> None:
     """The child's life up to exec; does not return.
 
@@ -292,8 +295,9 @@ def _become(
         restore_in_child(inherited)
         posix.setsid()
         posix.dup2(stdin_fd, 0)
-        if mark_limit is not None:
-            resource.setrlimit(mark_limit[0], mark_limit[1:])
+        environment = make_environment()
+        if limit := _mark_limit(mark):
+            resource.setrlimit(limit[0], limit[1:])
         if spec.no_new_privs:  # it bars nothing before exec
             step = NO_NEW_PRIVS
             prctl(PR_SET_NO_NEW_PRIVS, 1)
