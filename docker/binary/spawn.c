@@ -111,16 +111,11 @@ static void *take_room(struct room *room, size_t bytes)
 static const char *text_in(struct room *room, PyObject *object)
 {
     char *text;
-    Py_ssize_t length;
-    if (!PyBytes_Check(object)) {
-        PyErr_SetString(PyExc_TypeError, "expected bytes");
-        return NULL;
-    }
     if (PyBytes_AsStringAndSize(object, &text, NULL) < 0) /* ValueError: there is a 0 in it */
         return NULL;
-    length = PyBytes_GET_SIZE(object);
-    char *place = take_room(room, (size_t)length + 1);
-    return place == NULL ? "" : memcpy(place, text, (size_t)length + 1);
+    size_t length = (size_t)PyBytes_GET_SIZE(object);
+    char *place = take_room(room, length + 1);
+    return place == NULL ? "" : memcpy(place, text, length + 1);
 }
 
 static char **texts_in(struct room *room, PyObject *tuple)
@@ -188,7 +183,7 @@ static const struct limit *limits_in(struct room *room, PyObject *tuple)
     return places == NULL ? &none : places;
 }
 
-/* Before this one, the end of a child by a signal that dumps core ended all who share its memory. */
+/* Linux 5.16 or later: before, a child that dumped core ended all who share its memory. */
 static int is_kernel_good(void)
 {
     static int is_good = -1;
@@ -205,8 +200,8 @@ static pid_t clone_child(struct block *block, struct start *start)
 {
 #if defined(__x86_64__) || defined(__aarch64__)
     block->is_used = 1;
-    pid_t pid = clone(initpy_become, block, CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD, start, NULL, NULL,
-                      &block->is_used);
+    pid_t pid = clone(initpy_become, block, CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD, start, NULL,
+                      NULL, &block->is_used);
     if (pid < 0)
         block->is_used = 0;
     return pid;
