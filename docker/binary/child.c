@@ -19,7 +19,18 @@
 #include "child.h"
 
 /* As in initpy.linux.spawn. */
-enum step { PREPARE, NO_NEW_PRIVS, OOM_SCORE_ADJ, RLIMIT, NICE, SETGID, SETUID, CHDIR, TO_EXEC, EXEC };
+enum step {
+    PREPARE,
+    NO_NEW_PRIVS,
+    OOM_SCORE_ADJ,
+    RLIMIT,
+    NICE,
+    SETGID,
+    SETUID,
+    CHDIR,
+    TO_EXEC,
+    EXEC,
+};
 enum { NOT_EXECUTABLE = 126, NOT_FOUND = 127, MAX_TEXT_BYTES = 1800 };
 
 enum { SIGNALS = 64 };
