@@ -66,7 +66,7 @@ from initpy.linux.log import LogWriter
 from initpy.linux.memory import OomKills
 from initpy.linux.reaper import exit_status, has_children, reap
 from initpy.linux.signals import SIGCHLD, make_room_for_files
-from initpy.linux.spawn import SpawnError, spawn, spawn_stop_command
+from initpy.linux.spawn import SpawnError, read_reason, spawn, spawn_stop_command
 from initpy.plan import Plan
 from initpy.sweeping import Look, Sweeping
 from initpy.wire import frame
@@ -98,7 +98,6 @@ forks, and a stop must not have to wait for the last."""
 MAX_WAIT_S = 86400.0
 """epoll counts milliseconds in 31 bits, 24 days; a timer may be set for longer."""
 
-READ_BYTES = 8192
 MAX_SWEEPS = 20
 """As a subreaper: how often what is left is looked for and killed."""
 
@@ -563,10 +562,7 @@ class Pid1:
         """The child has executed the program, or says why not."""
         fd = self.reasons[pid]
         key = self.keys[pid]
-        try:
-            reason = posix.read(fd, READ_BYTES).decode(errors="replace")
-        except OSError:  # how it ends will have to tell
-            reason = ""
+        reason = read_reason(fd)
         self.facts.append(ExecFailed(key, pid, reason) if reason else Executed(key, pid))
         del self.reasons[pid]
         self.close(fd)
@@ -919,10 +915,7 @@ class Pid1:
 
     def _bury_stop_command(self, pid: int, status: ExitStatus) -> None:
         command = self.commands[pid]
-        try:
-            reason = posix.read(command.reason_fd, READ_BYTES).decode(errors="replace")
-        except OSError:  # how it ended has to tell
-            reason = ""
+        reason = read_reason(command.reason_fd)
         if status.code != 0:
             reason = reason or ended(status)
             self.facts.append(StopCommandFailed(command.key, command.main_pid, reason))

@@ -1,4 +1,4 @@
-/* What main.c, module.c and interpreter.c share. */
+/* What main.c, module.c, spawn.c and interpreter.c share. */
 
 #include <signal.h>
 
@@ -8,6 +8,13 @@ extern char **initpy_argv_end;         /* where the arguments of main have their
 /* Initialise the second half of the interpreter, if that is yet to be done. 0, or -1 with an
  * exception set. */
 int initpy_complete(void);
+
+/* Methods of _initpy that are not in module.c. */
+extern const char initpy_start_doc[];
+PyObject *initpy_start(PyObject *self, PyObject *args);
+
+/* Give back the memory that starts have taken, as far as it is not needed any more. */
+void initpy_release(void);
 
 PyObject *PyInit__initpy(void);
 PyObject *PyInit_resource(void);

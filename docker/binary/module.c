@@ -163,12 +163,24 @@ static PyObject *map_file(PyObject *Py_UNUSED(self), PyObject *args)
     return PyMemoryView_FromMemory(begin, length, PyBUF_WRITE);
 }
 
+PyDoc_STRVAR(release_doc,
+             "release()\n\nGive back the memory that starts have taken, as far as it is not needed "
+             "any more.");
+
+static PyObject *release(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(none))
+{
+    initpy_release();
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef initpy_methods[] = {
     {"complete", complete, METH_NOARGS, complete_doc},
     {"prctl", call_prctl, METH_VARARGS, prctl_doc},
     {"is_subreaper", is_subreaper, METH_NOARGS, is_subreaper_doc},
     {"pass_on", pass_on, METH_VARARGS, pass_on_doc},
     {"spawn", spawn, METH_VARARGS, spawn_doc},
+    {"start", initpy_start, METH_VARARGS, initpy_start_doc},
+    {"release", release, METH_NOARGS, release_doc},
     {"handle_sent", handle_sent, METH_VARARGS, handle_sent_doc},
     {"map_file", map_file, METH_VARARGS, map_file_doc},
     {NULL, NULL, 0, NULL},

@@ -55,7 +55,7 @@ def pass_on(pid: int, signals: frozenset[int]) -> tuple[int, int]:
     30 µs with Python's loop, and next to nothing with the executable's.
     """
     if IS_BINARY:
-        return _initpy.pass_on(pid, _bits(signals))
+        return _initpy.pass_on(pid, bits(signals))
     wait, kill, every = _signal.sigwaitinfo, posix.kill, _signal.valid_signals()
     while True:
         info = wait(every)
@@ -98,10 +98,11 @@ def spawn(argv: list[str], place: int, mask: Iterable[int], defaults: Iterable[i
     """
     if sys.argv[-len(argv) :] != argv:
         return 0
-    return _initpy.spawn(len(argv), place, _bits(mask), _bits(defaults))
+    return _initpy.spawn(len(argv), place, bits(mask), bits(defaults))
 
 
-def _bits(signals: Iterable[int]) -> int:
+def bits(signals: Iterable[int]) -> int:
+    """A set of signals as the executable takes it."""
     return sum([1 << signum - 1 for signum in signals])
 
 

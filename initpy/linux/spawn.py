@@ -1,8 +1,9 @@
 """fork and exec of a program or its stop command, and fork of a helper.
 
 PID 1 forks, and does not use posix_spawn, because that holds the parent until exec is done, which
-a slow file system can make seconds (DESIGN §8). What the child finds wrong comes back as text
-through a pipe that exec closes: nothing in it means that the program runs.
+a slow file system can make seconds (DESIGN §8). The static executable has a start in C where it
+can be used, which takes half of the time. What the child finds wrong comes back through a pipe that
+exec closes: nothing in it means that the program runs.
 """
 
 from __future__ import annotations
@@ -14,16 +15,22 @@ import sys
 from initpy.linux.errnos import (
     EACCES,
     EAGAIN,
+    EINVAL,
     EMFILE,
     ENFILE,
     ENOENT,
-    ENOEXEC,
     ENOTDIR,
     errno_name,
+    name_of,
 )
 from initpy.linux.helper import be_helper
-from initpy.linux.native import prctl
+from initpy.linux.native import IS_BINARY, prctl
 from initpy.linux.signals import block_all, restore_in_child, set_mask
+
+if IS_BINARY:
+    from _initpy import release
+
+    from initpy.linux.start import start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +42,9 @@ if TYPE_CHECKING:
 MAX_REASON_BYTES = 2048
 """Below PIPE_BUF, so that the child's one write arrives whole."""
 
+MAX_TEXT_BYTES = 1800
+"""Of a path in it: a longer one must not push out what is wrong with it."""
+
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 """Exit codes of a child that could not become the program, as a shell has them."""
 
@@ -45,7 +55,35 @@ RLIMIT_LOCKS = 10
 
 MARK_VARIABLE = b"INITPY_PROCESS"
 
-_S_IFMT, _S_IFDIR = 0o170000, 0o040000
+(
+    PREPARE,
+    NO_NEW_PRIVS,
+    OOM_SCORE_ADJ,
+    RLIMIT,
+    NICE,
+    SETGID,
+    SETUID,
+    CHDIR,
+    TO_EXEC,
+    EXEC,
+) = range(10)
+"""The steps on the way to exec; docker/binary/spawn.c has the same."""
+
+STEPS = (
+    "prepare '{1}'",
+    "set no_new_privs",
+    "set oom_score_adj to {0}",
+    "set rlimit {0}",
+    "set nice to {0}",
+    "setgid to {0}",
+    "setuid to {0}",
+    "chdir to {1}",
+    "prepare to exec",
+    "exec {1}",
+)
+"""What each does, as a verb, with a number or a text that belongs to it."""
+
+_NUMBER_BYTES, _NUMBERS = 8, 6
 
 
 def _nobody(_pid: int, _fd: int) -> None:
@@ -66,12 +104,12 @@ def spawn(
     output_fds: tuple[int, int] = (1, 2),
     server_url: bytes = b"",
 ) -> tuple[int, int]:
-    """Fork and have the child execute the program, with `output_fds` as its stdout and stderr.
+    """Have a child execute the program, with `output_fds` as its stdout and stderr.
 
     `environment` is PID 1's own, over which the program's is laid. `mark` is a number by which all
     that the program leaves behind is known, see `sweep`. `record` is given what is returned, and is
-    the next act after the fork: whatever goes wrong then, the child is known. `server_url` is where
-    the program finds the control plane; empty: nowhere.
+    the next act after its birth: whatever goes wrong then, the child is known. `server_url` is
+    where the program finds the control plane; empty: nowhere.
 
     Returns the pid, and the fd from which the reason comes if exec fails, non-blocking: end of
     file means that it has succeeded.
@@ -80,13 +118,8 @@ def spawn(
         SpawnError: pipe or fork failed.
     """
 
-    def become(write_fd: int) -> None:
-        argv, paths = spec.argv, spec.paths
-        _redirect(output_fds)
-        given = (environment, stdin_fd, write_fd, inherited, mark, server_url)
-        _become(spec, argv, paths, (), *given)
-
-    return _fork(spec.name, become, record)
+    given = (environment, stdin_fd, inherited, mark, record, output_fds, server_url)
+    return _spawn(spec.name, spec, spec.argv, spec.paths, (), *given)
 
 
 def spawn_stop_command(
@@ -103,28 +136,49 @@ def spawn_stop_command(
     """As `spawn`, for the program's stop command: in the same circumstances (user, directory,
     limits, …), and with `main_pid`, the program's, in the variable MAINPID."""
     added = ((b"MAINPID", str(main_pid).encode()),)
-
-    def become(write_fd: int) -> None:
-        argv, paths = spec.stop_command, spec.stop_paths
-        _redirect(output_fds)
-        given = (environment, stdin_fd, write_fd, inherited, mark, server_url)
-        _become(spec, argv, paths, added, *given)
-
-    return _fork(f"{spec.name}'s stop_command", become, record)
+    given = (environment, stdin_fd, inherited, mark, record, output_fds, server_url)
+    name = f"{spec.name}'s stop_command"
+    return _spawn(name, spec, spec.stop_command, spec.stop_paths, added, *given)
 
 
-def _redirect(output_fds: tuple[int, int]) -> None:
-    """In the child: its stdout and stderr. The second may be the first's number, 1."""
-    for number, fd in zip((1, 2), output_fds, strict=True):
-        if fd != number:
-            posix.dup2(fd, number)
+def _spawn(
+    name: str,
+    spec: ProcessSpec,
+    argv: tuple[bytes, ...],
+    paths: tuple[bytes, ...],
+    added: tuple[tuple[bytes, bytes], ...],
+    environment: dict[bytes, bytes],
+    stdin_fd: int,
+    inherited: Inherited,
+    mark: int,
+    record: Callable[[int, int], None],
+    output_fds: tuple[int, int],
+    server_url: bytes,
+) -> tuple[int, int]:
+    def make() -> dict[bytes, bytes]:
+        return _environment(spec, environment, added, mark, server_url)
+
+    made = make() if IS_BINARY else {}
+
+    def begin(write_fd: int) -> int:
+        fds = (stdin_fd, *output_fds, write_fd)
+        pid = 0
+        if IS_BINARY:
+            pid = start(spec, argv, paths, made, fds, inherited, _mark_limit(mark))
+        if not pid:
+            pid = posix.fork()
+            if pid == 0:  # it makes its environment itself: from source, that spares PID 1 128 kB
+                _become(spec, argv, paths, make, fds, inherited, mark)
+        return pid
+
+    return _fork(name, begin, record)
 
 
 def _fork(
-    name: str, become: Callable[[int], None], record: Callable[[int, int], None]
+    name: str, begin: Callable[[int], int], record: Callable[[int, int], None]
 ) -> tuple[int, int]:
-    """Fork, and run `become` in the child, which must not return from it, with the fd that takes
-    the reason. Returns the pid, and the fd to read the reason from."""
+    """Have `begin` make a child, with the fd that takes the reason, and return its pid. Returns
+    that, and the fd to read the reason from."""
     try:
         reason_fd, write_fd = posix.pipe()
         posix.set_blocking(reason_fd, False)  # the write end is an open file of its own
@@ -135,9 +189,7 @@ def _fork(
         raise SpawnError(f"unknown error making dispatchers for '{name}': {why}") from None
     mask = block_all()
     try:
-        pid = posix.fork()
-        if pid == 0:
-            become(write_fd)
+        pid = begin(write_fd)
         record(pid, reason_fd)
     except OSError as exc:
         posix.close(reason_fd)
@@ -182,100 +234,151 @@ def fork_helper(
     return pid, read_fd
 
 
+def read_reason(fd: int) -> str:
+    """Why a child could not become its program; nothing: it has, or cannot tell. To be read when
+    the pipe has ended, or the child."""
+    if IS_BINARY:
+        release()
+    try:
+        raw = posix.read(fd, MAX_REASON_BYTES)
+    except OSError:  # how it ends will have to tell
+        return ""
+    first = raw[:_NUMBER_BYTES]
+    if any(first) or not first:
+        return raw.decode(errors="replace")
+    begins = range(_NUMBER_BYTES, _NUMBER_BYTES * _NUMBERS, _NUMBER_BYTES)
+    numbers = [
+        int.from_bytes(raw[at : at + _NUMBER_BYTES], sys.byteorder, signed=True) for at in begins
+    ]
+    text = raw[_NUMBER_BYTES * _NUMBERS :].decode(errors="replace")
+    return _why_not(numbers[0], numbers[1], (numbers[2], numbers[3], numbers[4]), text)
+
+
+def _environment(
+    spec: ProcessSpec,
+    environment: dict[bytes, bytes],
+    added: tuple[tuple[bytes, bytes], ...],
+    mark: int,
+    server_url: bytes,
+) -> dict[bytes, bytes]:
+    """What the program gets; `environment` is PID 1's."""
+    outer = environment.get(MARK_VARIABLE, b"")  # another initpy has started this one
+    given = {} if spec.clean_environment else environment.copy()
+    given[b"SUPERVISOR_ENABLED"] = b"1"
+    given[b"SUPERVISOR_PROCESS_NAME"] = spec.name.encode("utf-8", "surrogateescape")
+    given[b"SUPERVISOR_GROUP_NAME"] = spec.group.encode("utf-8", "surrogateescape")
+    if server_url:
+        given[b"SUPERVISOR_SERVER_URL"] = server_url
+    given.update(spec.environment)
+    given.update(added)
+    given[MARK_VARIABLE] = b"%b:%d" % (outer, mark) if outer else b"%d" % mark
+    return given
+
+
 def _become(
     spec: ProcessSpec,
     argv: tuple[bytes, ...],
     paths: tuple[bytes, ...],
-    added: tuple[tuple[bytes, bytes], ...],
-    environment: dict[bytes, bytes],
-    stdin_fd: int,
-    write_fd: int,
+    make_environment: Callable[[], dict[bytes, bytes]],
+    fds: tuple[int, int, int, int],
     inherited: Inherited,
     mark: int,
-    server_url: bytes,
 ) -> None:
     """The child's life up to exec; does not return.
 
     What takes files, memory or privileges comes before the limits and the user that may refuse
     them.
     """
+    stdin_fd, stdout_fd, stderr_fd, write_fd = fds
     code = NOT_EXECUTABLE
     reason = ""
-    step = f"prepare '{spec.name}'"
-    limit = (-1, -1, -1)
+    step = PREPARE
+    numbers = (0, 0, 0)
+    text = spec.name
     try:
+        for number, fd in (1, stdout_fd), (2, stderr_fd):  # the second may be the first's number
+            if fd != number:
+                posix.dup2(fd, number)
         restore_in_child(inherited)
         posix.setsid()
         posix.dup2(stdin_fd, 0)
-        outer = environment.get(MARK_VARIABLE, b"")  # another initpy has started this one
-        if spec.clean_environment:
-            environment = {}
-        environment[b"SUPERVISOR_ENABLED"] = b"1"  # in the child's own copy of PID 1's memory
-        environment[b"SUPERVISOR_PROCESS_NAME"] = spec.name.encode("utf-8", "surrogateescape")
-        environment[b"SUPERVISOR_GROUP_NAME"] = spec.group.encode("utf-8", "surrogateescape")
-        if server_url:
-            environment[b"SUPERVISOR_SERVER_URL"] = server_url
-        environment.update(spec.environment)
-        environment.update(added)
-        environment[MARK_VARIABLE] = b"%b:%d" % (outer, mark) if outer else b"%d" % mark
-        _set_mark(mark)
+        environment = make_environment()
+        if limit := _mark_limit(mark):
+            resource.setrlimit(limit[0], limit[1:])
         if spec.no_new_privs:  # it bars nothing before exec
-            step = "set no_new_privs"
+            step = NO_NEW_PRIVS
             prctl(PR_SET_NO_NEW_PRIVS, 1)
         if spec.oom_score_adj is not None:
-            step = f"set oom_score_adj to {spec.oom_score_adj}"
+            step, numbers = OOM_SCORE_ADJ, (spec.oom_score_adj, 0, 0)
             _set_oom_score_adj(spec.oom_score_adj)
         if inherited.max_files is not None:  # from here on, nothing is opened
             resource.setrlimit(resource.RLIMIT_NOFILE, inherited.max_files)
-        for limit in spec.rlimits:
-            step = f"set rlimit {limit[0]}"
-            resource.prlimit(0, limit[0], limit[1:])  # unlike setrlimit, it tells the errno
+        for numbers in spec.rlimits:
+            step = RLIMIT
+            resource.prlimit(0, numbers[0], numbers[1:])  # unlike setrlimit, it tells the errno
         if spec.nice is not None:  # after the limits: RLIMIT_NICE may be what allows it
-            step = f"set nice to {spec.nice}"
+            step, numbers = NICE, (spec.nice, 0, 0)
             posix.setpriority(posix.PRIO_PROCESS, 0, spec.nice)
         if spec.gid != -1:
-            step = f"setgid to {spec.gid}"
+            step, numbers = SETGID, (spec.gid, 0, 0)
             if spec.groups:
                 posix.setgroups(spec.groups)
             posix.setgid(spec.gid)
         if spec.uid != -1:
-            step = f"setuid to {spec.uid}"
+            step, numbers = SETUID, (spec.uid, 0, 0)
             posix.setuid(spec.uid)
         if spec.directory:
-            step = f"chdir to {spec.directory.decode(errors='replace')}"
+            step, text = CHDIR, _as_text(spec.directory)
             posix.chdir(spec.directory)
         if spec.umask != -1:
             posix.umask(spec.umask)
-        step = "prepare to exec"
+        step = TO_EXEC
         set_mask(inherited.mask)
         path, failed = _exec(argv, paths, environment)
         if failed.errno in (ENOENT, ENOTDIR):
             code = NOT_FOUND
-        reason = _why_not_executed(path, failed)
+        mode = _mode_of(path)
+        numbers = (-1 if mode is None else mode, 0, 0)
+        reason = _why_not(EXEC, failed.errno or 0, numbers, _as_text(path))
+    except OSError as exc:
+        if step == OOM_SCORE_ADJ:
+            numbers = (numbers[0], int(exc.filename is not None), 0)
+        reason = _why_not(step, exc.errno or 0, numbers, text)
     except BaseException as exc:  # whatever it is: two PID 1s must never return from fork
-        reason = _why_not(step, exc, limit)
+        if isinstance(exc, ValueError) and step == RLIMIT:
+            reason = _why_not(step, EINVAL, numbers, text)
+        elif isinstance(exc, ImportError) and step == NO_NEW_PRIVS:
+            reason = _why_not(step, 0, numbers, text)
+        else:
+            reason = f"couldn't {STEPS[step].format(numbers[0], text)}: {exc!r}"
     finally:
-        posix.write(write_fd, reason.encode(errors="replace")[:MAX_REASON_BYTES])
-        posix._exit(code)
+        try:
+            posix.write(write_fd, reason.encode(errors="replace")[:MAX_REASON_BYTES])
+        finally:
+            posix._exit(code)
 
 
-def _why_not(step: str, exc: BaseException, limit: tuple[int, int, int]) -> str:
-    """In the child: why a step before exec has failed, in words of which PID 1 has no need; where
-    these cannot be loaded (any more), in short."""
+def _why_not(step: int, error: int, numbers: tuple[int, int, int], text: str) -> str:
+    """Why a step was refused, in words of which PID 1 has no need: the child loads them, but for
+    the executable's, which has no Python. Where they cannot be loaded (any more), in short."""
     try:
-        sys.dont_write_bytecode = True  # the umask may be the program's by now
-        from initpy.linux import refusals  # noqa: PLC0415 - in the child only
+        if not IS_BINARY:
+            sys.dont_write_bytecode = True  # the umask may be the program's by now
+        from initpy.linux import refusals  # noqa: PLC0415 - when it is needed only
 
-        return refusals.why_not(step, exc, limit)
+        return refusals.why_not(step, error, numbers, text)
     except BaseException:
-        why = errno_name(exc) if isinstance(exc, OSError) else repr(exc)
-        return f"couldn't {step}: {why}"
+        return f"couldn't {STEPS[step].format(numbers[0], text)}: {name_of(error)}"
 
 
-def _set_mark(mark: int) -> None:
+def _as_text(path: bytes) -> str:
+    return path[:MAX_TEXT_BYTES].decode(errors="replace")
+
+
+def _mark_limit(mark: int) -> tuple[int, int, int] | None:
+    """The limit that is the mark; None: the environment alone has to do."""
     _, hard = resource.getrlimit(RLIMIT_LOCKS)
-    if not 0 <= hard < mark:  # else the environment alone has to do
-        resource.setrlimit(RLIMIT_LOCKS, (mark, hard))
+    return None if 0 <= hard < mark else (RLIMIT_LOCKS, mark, hard)
 
 
 def _set_oom_score_adj(adjustment: int) -> None:
@@ -296,7 +399,7 @@ def _exec(
             posix.execve(path, argv, environment)
         except OSError as exc:
             # Not there; or in a directory of PATH that this user may not search.
-            if exc.errno in (ENOENT, ENOTDIR, EACCES) and not _exists(path):
+            if exc.errno in (ENOENT, ENOTDIR, EACCES) and _mode_of(path) is None:
                 continue
             if exc.errno in (ENOENT, ENOTDIR):
                 return path, exc
@@ -306,39 +409,9 @@ def _exec(
     return failed
 
 
-def _exists(path: bytes) -> bool:
+def _mode_of(path: bytes) -> int | None:
+    """None: it is not there, or where we may not look."""
     try:
-        posix.stat(path)
+        return posix.stat(path).st_mode
     except OSError:
-        return False
-    return True
-
-
-def _why_not_executed(path: bytes, exc: OSError) -> str:
-    """The reason in supervisord's words, where it has some."""
-    name = path.decode(errors="replace")
-    try:
-        mode = posix.stat(path).st_mode
-    except OSError:
-        mode = None
-    if exc.errno in (ENOENT, ENOTDIR):
-        if mode is None:
-            return f"can't find command '{name}'"
-        return (
-            f"couldn't exec {name}: ENOENT: it is there, but the interpreter that its first line"
-            " names, or its dynamic loader, is not"
-        )
-    if exc.errno == EACCES and mode is not None:
-        if mode & _S_IFMT == _S_IFDIR:
-            return f"command at '{name}' is a directory"
-        if not mode & 0o111:
-            return f"command at '{name}' is not executable"
-        return f"no permission to run command '{name}'"
-    if exc.errno == ENOEXEC:
-        return (
-            f"couldn't exec {name}: ENOEXEC: it is no program for this kind of machine, or a script"
-            " without #! in its first line"
-        )
-    if exc.errno == EAGAIN:
-        return f"couldn't exec {name}: EAGAIN: its user has more processes than rlimit nproc allows"
-    return f"couldn't exec {name}: {errno_name(exc)}"
+        return None

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 import sys
-import sysconfig
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
-
-from tests.support import REPO, skip_or_fail
-
-MAIN = "#include <signal.h>\nsigset_t initpy_inherited_mask;\nchar **initpy_argv_end;\n"
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PRELUDE = """
 import ctypes, importlib.machinery, importlib.util, os, resource as theirs, signal, sys, time
@@ -24,21 +19,6 @@ def load(name):
     loader.exec_module(module)
     return module
 """
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("module")
-    include = Path(sysconfig.get_path("include"))
-    if shutil.which("gcc") is None or not (include / "Python.h").exists():
-        skip_or_fail("namespace", f"there is no gcc, or no {include}/Python.h")
-    (folder / "main.c").write_text(MAIN)
-    library = folder / "modules.so"
-    ours = REPO / "docker" / "binary"
-    sources = [ours / "module.c", ours / "first.c", folder / "main.c"]
-    gcc = ["gcc", "-shared", "-fPIC", "-Wall", "-Werror", f"-I{include}", "-o", str(library)]
-    subprocess.run([*gcc, *map(str, sources)], check=True, timeout=60)
-    return library
 
 
 def run(library: Path, code: str) -> subprocess.CompletedProcess[str]:
