@@ -1,7 +1,10 @@
-/* flood BYTES PIECE RESULT: writes lines of 120 bytes to stdout, in pieces of PIECE bytes, and then
- * to RESULT how long that took and what processor time it cost, in seconds.
- * flood sink: reads stdin to its end and throws it away, as quickly as one can. */
+/* flood BYTES PIECE RESULT [GATE]: writes lines of 120 bytes to stdout, in pieces of PIECE bytes, and
+ * then appends one line to RESULT: when it began and when it was done (CLOCK_MONOTONIC), and what
+ * processor time that took, in seconds. With GATE it begins when that file is there, and does not end.
+ * flood sink: reads stdin to its end and throws it away, as quickly as one can.
+ * flood tell COUNT: COUNT times, every 10 ms, a line "tell NS;" with the time. */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +12,45 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { LINE = 120, TICK_NS = 10 * 1000 * 1000 };
+
 static double now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static void wait_a_tick(void)
+{
+    struct timespec tick = {0, TICK_NS};
+    nanosleep(&tick, NULL);
+}
+
+static int tell(int count)
+{
+    char line[64];
+    while (count--) {
+        struct timespec t;
+        wait_a_tick();
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        int length = sprintf(line, "tell %lld;\n", t.tv_sec * 1000000000LL + t.tv_nsec);
+        if (write(1, line, length) != length)
+            return 1;
+    }
+    return 0;
+}
+
+static int note(const char *path, double begin, double end)
+{
+    struct rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    char line[128];
+    int length = sprintf(line, "%f %f %f\n", begin, end,
+                         used.ru_utime.tv_sec + used.ru_stime.tv_sec
+                             + (used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6);
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    return fd < 0 || write(fd, line, length) != length;
 }
 
 int main(int argc, char **argv)
@@ -24,14 +61,18 @@ int main(int argc, char **argv)
             ;
         return 0;
     }
-    if (argc != 4)
+    if (argc == 3 && !strcmp(argv[1], "tell"))
+        return tell(atoi(argv[2]));
+    if (argc != 4 && argc != 5)
         return 2;
     long long left = atoll(argv[1]);
-    size_t piece = atoll(argv[2]) / 120 * 120;
-    if (piece < 120 || piece > sizeof buffer)
+    size_t piece = atoll(argv[2]) / LINE * LINE;
+    if (piece < LINE || piece > sizeof buffer)
         return 2;
     for (size_t at = 0; at < sizeof buffer; at++)
-        buffer[at] = at % 120 == 119 ? '\n' : 'a' + at % 26;
+        buffer[at] = at % LINE == LINE - 1 ? '\n' : 'a' + at % 26;
+    while (argc == 5 && access(argv[4], F_OK) < 0)
+        wait_a_tick();
     double begin = now();
     while (left > 0) {
         ssize_t done = write(1, buffer, piece);
@@ -39,11 +80,8 @@ int main(int argc, char **argv)
             return 1;
         left -= done;
     }
-    struct rusage used;
-    getrusage(RUSAGE_SELF, &used);
-    FILE *result = fopen(argv[3], "w");
-    fprintf(result, "%f %f\n", now() - begin,
-            used.ru_utime.tv_sec + used.ru_stime.tv_sec
-                + (used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6);
-    return fclose(result) != 0;
+    int failed = note(argv[3], begin, now());
+    while (argc == 5)
+        pause();
+    return failed;
 }
