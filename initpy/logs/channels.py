@@ -231,11 +231,12 @@ class ChannelRelay:
         fcntl.ioctl(self.fd, FIONREAD, self._waiting)
         return self._waiting[0]
 
-    def step(self, most: int = READ_BYTES) -> None:
-        """Take what is in the pipe, up to `most` bytes, to the sinks."""
+    def step(self, most: int = READ_BYTES) -> int:
+        """Take what is in the pipe, up to `most` bytes, to the sinks. Returns how much was in it,
+        or 0 if it could not be looked at."""
         if self.is_stalled:
-            return
-        waiting = self.count_waiting()
+            return 0
+        had = waiting = self.count_waiting()
         if waiting > FULL_PIPE_BYTES and not self._has_large_pipe:
             self._enlarge_pipe()
         if waiting > 2 * TAIL_BYTES and self._is_raw and not self._held:
@@ -248,6 +249,7 @@ class ChannelRelay:
             self._read(count, has_more=waiting - count >= TAIL_BYTES)
         elif self._has_ended:
             self._finish()
+        return had
 
     def set_started(self, pid: int) -> None:
         """Another instance writes to it."""

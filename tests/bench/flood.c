@@ -1,6 +1,7 @@
 /* flood BYTES PIECE RESULT [GATE]: writes lines of 120 bytes to stdout, in pieces of PIECE bytes, and
  * then appends one line to RESULT: when it began and when it was done (CLOCK_MONOTONIC), and what
- * processor time that took, in seconds. With GATE it begins when that file is there, and does not end.
+ * processor time that took, in seconds. It begins after 0.2 s, when what was started with it is
+ * there. With GATE it waits for that file as well, and does not end.
  * flood sink: reads stdin to its end and throws it away, as quickly as one can.
  * flood tell COUNT: COUNT times, every 10 ms, a line "tell NS;" with the time. */
 #define _GNU_SOURCE
@@ -12,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE = 120, TICK_NS = 10 * 1000 * 1000 };
+enum { LINE = 120, TICK_MS = 10, BEGIN_MS = 200 };
 
 static double now(void)
 {
@@ -21,9 +22,9 @@ static double now(void)
     return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-static void wait_a_tick(void)
+static void wait_ms(long ms)
 {
-    struct timespec tick = {0, TICK_NS};
+    struct timespec tick = {0, ms * 1000 * 1000};
     nanosleep(&tick, NULL);
 }
 
@@ -32,7 +33,7 @@ static int tell(int count)
     char line[64];
     while (count--) {
         struct timespec t;
-        wait_a_tick();
+        wait_ms(TICK_MS);
         clock_gettime(CLOCK_MONOTONIC, &t);
         int length = sprintf(line, "tell %lld;\n", t.tv_sec * 1000000000LL + t.tv_nsec);
         if (write(1, line, length) != length)
@@ -71,8 +72,9 @@ int main(int argc, char **argv)
         return 2;
     for (size_t at = 0; at < sizeof buffer; at++)
         buffer[at] = at % LINE == LINE - 1 ? '\n' : 'a' + at % 26;
+    wait_ms(BEGIN_MS);
     while (argc == 5 && access(argv[4], F_OK) < 0)
-        wait_a_tick();
+        wait_ms(TICK_MS);
     double begin = now();
     while (left > 0) {
         ssize_t done = write(1, buffer, piece);

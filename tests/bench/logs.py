@@ -42,7 +42,9 @@ BINARY = os.environ.get("INITPY_BINARY")
 BASES = {"file": "initpy", "pipe": "cat"}
 """What the others are compared with."""
 
-FORMS = {"raw": '{ file = "/dev/stdout" }', "prefix": '"prefix"', "JSON": '"json"'}
+INHERIT = '"inherit"'
+FORMS = {"raw": '{ file = "/dev/stderr" }', "prefix": '"prefix"', "JSON": '"json"'}
+"""What a relay does: with the bytes as they are, it is needed only where they go elsewhere."""
 
 Command = list[str]
 
@@ -117,7 +119,7 @@ class Bench:
             self._warm(total)
         work = Path(tempfile.mkdtemp(dir=self.folder))
         with self._out(is_pipe=not case.figure.startswith("file")) as out_fd:
-            run = subprocess.Popen(command, cwd=work, stdout=out_fd, stderr=subprocess.DEVNULL)
+            run = subprocess.Popen(command, cwd=work, stdout=out_fd, stderr=out_fd)
             self._wait_for_results(run.pid, programs)
             if case.is_stopped:
                 run.terminate()
@@ -175,7 +177,7 @@ class Bench:
         work = Path(tempfile.mkdtemp(dir=self.folder))
         with (
             self._out(is_pipe=True) as out_fd,
-            subprocess.Popen(command, cwd=work, stdout=out_fd, stderr=subprocess.DEVNULL) as init,
+            subprocess.Popen(command, cwd=work, stdout=out_fd, stderr=out_fd) as init,
         ):
             relay = self._relay_of(init.pid, programs)
             before = most = _pss_kb(relay)
@@ -212,7 +214,7 @@ class Bench:
         delays: list[float] = []
         rest = b""
         with subprocess.Popen(
-            command, cwd=work, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            command, cwd=work, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as init:
             assert init.stdout is not None
             while raw := os.read(init.stdout.fileno(), 2**20):
@@ -296,9 +298,10 @@ def _cases(ways: Sequence[str]) -> list[Case]:
     for figure in ("pipe", "pipe" + MANY_PROGRAMS):
         cases += [
             Case(figure, "cat", lambda bench, flood: bench.piped(flood, "cat")),
+            *ours(figure, ", inherit", INHERIT),
             *[case for form, log in FORMS.items() for case in ours(figure, f", {form}", log)],
-            Case(figure, "honcho", Bench.honcho, part=HONCHO_PART),
         ]
+    cases.append(Case("pipe", "honcho", Bench.honcho, part=HONCHO_PART))
     return cases
 
 
