@@ -72,6 +72,11 @@ class Outlet:
         return self._drops or self._at == self._end
 
     @property
+    def must_wait(self) -> bool:
+        """Others are before it."""
+        return self.sink.is_stalled and not self._drops
+
+    @property
     def taken(self) -> int:
         """How much the sink has of what it was given."""
         return self._given if self._drops else max(0, self._at - self._ahead)
@@ -161,6 +166,7 @@ class ChannelRelay:
         self._is_raw = not (limit or starts or escapes) and all(
             isinstance(outlet.form, Raw) for outlet in outlets
         )
+        self._can_splice = len(outlets) == 1 and not channel.plan.sinks[0].drops
         self._pid = channel.pid
         self._has_ended = channel.pid == 0
         memory.claim(channel.slot, channel.serial)
@@ -175,6 +181,11 @@ class ChannelRelay:
         self._after: tuple[bytes, bool] | None = None
         """While a sink has not taken all of a step: what will be held then, and whether that
         continues a line."""
+        self._line: Outlet | None = None
+        """It stands in line at its sink, with nothing yet."""
+        self._most = READ_BYTES
+        """Of the step that is to come then."""
+        self._is_watched = False
         self._is_told_of = False
         """What is stalled is no step, but a line of our own."""
         self._waiting = array.array("i", [0])
@@ -193,7 +204,7 @@ class ChannelRelay:
     def start(self) -> None:
         """Go on with what the last relay has left."""
         memory, held, taken = self._memory, self._held, self._restored_taken
-        self._watch(self, True)
+        self._set_watched(True)
         memory.desk[: len(held)] = held
         missing = min(self._total - memory.tail_total(self.slot), len(held))
         if missing > 0:
@@ -234,14 +245,24 @@ class ChannelRelay:
     def step(self, most: int = READ_BYTES) -> int:
         """Take what is in the pipe, up to `most` bytes, to the sinks. Returns how much was in it,
         or 0 if it could not be looked at."""
-        if self.is_stalled:
+        if self.is_stalled or self._line is not None:
             return 0
+        for outlet in self._outlets:
+            if outlet.must_wait:
+                self._most = most
+                self._stand_in_line(outlet)
+                return 0
+        return self._step(most)
+
+    def _step(self, most: int) -> int:
         had = waiting = self.count_waiting()
         if waiting > FULL_PIPE_BYTES and not self._has_large_pipe:
             self._enlarge_pipe()
         if waiting > 2 * TAIL_BYTES and self._is_raw and not self._held:
             waiting = self._splice(waiting)
-        if waiting:
+        if self._line is not None:
+            self._most = most
+        elif waiting:
             most = most if self._is_raw else min(most, LINES_BYTES)
             if self._owes_tail:
                 most = max(most, TAIL_BYTES)
@@ -258,21 +279,24 @@ class ChannelRelay:
 
     def set_ended(self) -> None:
         """The instance has ended: when the pipe is empty, a last line without a newline is one."""
+        self._leave_line()
         self._has_ended = True
         upto = self._total + self.count_waiting()
-        while self._total < upto and not self.is_stalled:
-            self.step()
-        if self._has_ended and not self.is_stalled:
+        while self._total < upto and not self.is_stalled and self._line is None:
+            self._step(READ_BYTES)
+        if self._has_ended and not self.is_stalled and self._line is None:
             self._finish()
 
     def end_message(self) -> None:
         """No further line has come: the message is whole."""
         self.message_ends_at = None
         if not self.is_stalled:
+            self._leave_line()
             self._work(self._held, len(self._held), [], is_message_end=True)
 
     def tell(self, text: str) -> None:
         """Write a line of our own among the channel's."""
+        self._leave_line()
         run = Run(text.encode(errors="replace") + b"\n")
         self._is_told_of = True
         now = time.time_ns()
@@ -304,14 +328,15 @@ class ChannelRelay:
         """Move all but the tail from pipe to pipe, unseen, if that is what is wanted. Returns how
         many bytes are left."""
         sink = self._outlets[0].sink
-        if len(self._outlets) > 1 or not isinstance(sink, StreamSink) or not sink.takes_splice:
+        if not isinstance(sink, StreamSink) or not sink.takes_splice or not self._can_splice:
             return waiting
         while waiting > TAIL_BYTES and not sink.is_stalled:
             try:
-                most = waiting - TAIL_BYTES
-                moved = os.splice(self.fd, sink.fd, most, flags=os.SPLICE_F_NONBLOCK)
-            except OSError:  # it is full, or gone: to write to it will tell
+                moved = sink.splice(self.fd, waiting - TAIL_BYTES)
+            except OSError:  # it is gone: to write to it will tell
                 break
+            if not moved:
+                self._stand_in_line(self._outlets[0])
             self._total += moved
             waiting -= moved
         self._memory.keep(self.slot, self._state(b""))
@@ -422,9 +447,34 @@ class ChannelRelay:
             self._memory.put_tail(self.slot, max(0, end - TAIL_BYTES), end, self._total)
             self._owes_tail = end < TAIL_BYTES
         self._memory.keep(self.slot, self._state(self._held), self._taken())
-        self._watch(self, False)
+        self._set_watched(False)
+
+    def _stand_in_line(self, outlet: Outlet) -> None:
+        """Leave in the pipe what is there until it is this outlet's turn: what would be held
+        meanwhile, by each of hundreds of channels, is memory."""
+        self._line = outlet
+        outlet.sink.stand_in_line(outlet)
+        self._set_watched(False)
+
+    def _leave_line(self) -> None:
+        if self._line is not None:
+            self._line.sink.give_up(self._line)
+            self._line = None
+            self._set_watched(True)
+
+    def _set_watched(self, is_watched: bool) -> None:
+        if is_watched is not self._is_watched:
+            self._is_watched = is_watched
+            self._watch(self, is_watched)
 
     def _on_taken(self) -> None:
+        if self._line is not None:
+            self._line = None
+            self.step(self._most)
+            self._set_watched(not self.is_stalled and self._line is None)
+            if self._has_ended and self._is_watched:
+                self.set_ended()
+            return
         if self._after is None:
             return
         if not self._are_done():
@@ -433,7 +483,7 @@ class ChannelRelay:
         (rest, continues), self._after = self._after, None
         self._is_told_of = False
         self._settle(rest, continues)
-        self._watch(self, True)
+        self._set_watched(True)
         if self._has_ended:
             self.set_ended()
 
