@@ -110,6 +110,8 @@ class Outlet:
     def _put(self) -> None:
         if self._at < self._end:
             self._at += self.sink.write(self, self._raw, self._at, self._end)
+        if self._at == self._end:
+            self._raw = b""  # of hundreds of channels, that would be memory
         if self._at < self._end and self._drops:
             is_begun = self._at > 0 and self._raw[self._at - 1] != NEWLINE
             line_end = self._raw.find(b"\n", self._at, self._end) + 1 if is_begun else self._at
