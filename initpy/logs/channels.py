@@ -34,6 +34,9 @@ READ_BYTES = 256 * 1024
 LINES_BYTES = 64 * 1024
 """The same where lines are formed: what is made of so much stays in the processor's cache."""
 
+SPLICES = 4
+"""So many times as much is moved at once where bytes need not be read."""
+
 FULL_PIPE_BYTES = 60 * 1024
 """When so much was waiting, the pipe was full, and is made larger."""
 
@@ -261,7 +264,10 @@ class ChannelRelay:
         if waiting > FULL_PIPE_BYTES and not self._has_large_pipe:
             self._enlarge_pipe()
         if waiting > 2 * TAIL_BYTES and self._is_raw and not self._held:
-            waiting = self._splice(waiting)
+            moved = self._splice(min(waiting - TAIL_BYTES, SPLICES * most))
+            waiting -= moved
+            if moved and waiting > 2 * TAIL_BYTES:
+                return had
         if self._line is not None:
             self._most = most
         elif waiting:
@@ -326,23 +332,26 @@ class ChannelRelay:
             memory.put_tail(self.slot, ahead, ahead + got, self._total)
         self._work(memory.worked_on(ahead + got), ahead + got, [])
 
-    def _splice(self, waiting: int) -> int:
-        """Move all but the tail from pipe to pipe, unseen, if that is what is wanted. Returns how
-        many bytes are left."""
+    def _splice(self, most: int) -> int:
+        """Move up to so many bytes from pipe to pipe, unseen, if that is what is wanted.
+
+        Returns how many were moved."""
         sink = self._outlets[0].sink
         if not isinstance(sink, StreamSink) or not sink.takes_splice or not self._can_splice:
-            return waiting
-        while waiting > TAIL_BYTES and not sink.is_stalled:
+            return 0
+        moved = 0
+        while moved < most:
             try:
-                moved = sink.splice(self.fd, waiting - TAIL_BYTES)
+                count = sink.splice(self.fd, most - moved)
             except OSError:  # it is gone: to write to it will tell
                 break
-            if not moved:
+            moved += count
+            if not count:
                 self._stand_in_line(self._outlets[0])
-            self._total += moved
-            waiting -= moved
+                break
+        self._total += moved
         self._memory.keep(self.slot, self._state(b""))
-        return waiting
+        return moved
 
     def _work(
         self,

@@ -3,7 +3,7 @@
  * processor time that took, in seconds. It begins after 0.2 s, when what was started with it is
  * there. With GATE it waits for that file as well, and does not end.
  * flood sink: reads stdin to its end and throws it away, as quickly as one can.
- * flood tell COUNT: COUNT times, every 10 ms, a line "tell NS;" with the time. */
+ * flood tell COUNT: COUNT times, every 10 ms, a line "tells NS;" with the time. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
@@ -31,11 +31,12 @@ static void wait_ms(long ms)
 static int tell(int count)
 {
     char line[64];
+    wait_ms(BEGIN_MS);
     while (count--) {
         struct timespec t;
         wait_ms(TICK_MS);
         clock_gettime(CLOCK_MONOTONIC, &t);
-        int length = sprintf(line, "tell %lld;\n", t.tv_sec * 1000000000LL + t.tv_nsec);
+        int length = sprintf(line, "tells %lld;\n", t.tv_sec * 1000000000LL + t.tv_nsec);
         if (write(1, line, length) != length)
             return 1;
     }

@@ -35,7 +35,7 @@ WITHIN_S = 600.0
 HONCHO_PART = 16
 """It gets only so small a part of the bytes, for it would take minutes."""
 
-TELLS, TELLS_COUNT = b"tell ", 300
+TELLS, TELLS_COUNT = b"tells ", 300
 NONE = "-"
 MOST_IMPORTANT = -20
 BINARY = os.environ.get("INITPY_BINARY")
@@ -219,13 +219,15 @@ class Bench:
             assert init.stdout is not None
             while raw := os.read(init.stdout.fileno(), 2**20):
                 now = time.monotonic_ns()
+                for child in _children(init.pid) if self._is_first and not delays else ():
+                    _put_first(child)
                 rest += raw
-                while (end := rest.find(b";", begin := rest.find(TELLS) + len(TELLS))) >= begin:
-                    delays.append((now - int(rest[begin:end])) / 1e6)
+                while (at := rest.find(TELLS)) >= 0 and (end := rest.find(b";", at)) >= 0:
+                    delays.append((now - int(rest[at + len(TELLS) : end])) / 1e6)
                     rest = rest[end:]
                     if len(delays) == count:
                         init.terminate()
-                rest = rest[begin - len(TELLS) if begin >= len(TELLS) else -len(TELLS) :]
+                rest = rest[at:] if at >= 0 else rest[-len(TELLS) :]
         shutil.rmtree(work)
         return delays
 
