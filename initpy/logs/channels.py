@@ -86,6 +86,8 @@ class Outlet:
 
     def give(self, raw: Buffer, start: int, end: int) -> None:
         """Have the sink take raw[start:end]; see `is_done`."""
+        if self._at < self._end and self.sink.owner is self:
+            self._put()  # there may be room by now
         self._given = end
         if self._at < self._end:  # it drops, and has yet to finish a line
             self._drop(raw, start, end)
