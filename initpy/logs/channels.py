@@ -37,6 +37,9 @@ READ_BYTES = 256 * 1024
 LINES_BYTES = 64 * 1024
 """The same where lines are formed: what is made of so much stays in the processor's cache."""
 
+SPLICES = 4
+"""So many times as much is moved at once where bytes need not be read."""
+
 FULL_PIPE_BYTES = 60 * 1024
 """When so much was waiting, the pipe was full, and is made larger."""
 
@@ -89,12 +92,19 @@ class Outlet:
         return None
 
     @property
+    def must_wait(self) -> bool:
+        """Others are before it."""
+        return self.sink.is_stalled and not self._drops
+
+    @property
     def taken(self) -> int:
         """How much the sink has of what it was given."""
         return self._given if self._drops else max(0, self._at - self._ahead)
 
     def give(self, raw: Buffer, start: int, end: int) -> None:
         """Have the sink take raw[start:end]; see `is_done`."""
+        if self._at < self._end and self.sink.owner is self:
+            self._put()  # there may be room by now
         self._given = end
         if self._at < self._end:  # it drops, and has yet to finish a line
             self._drop(raw, start, end)
@@ -122,6 +132,8 @@ class Outlet:
     def _put(self) -> None:
         if self._at < self._end:
             self._at += self.sink.write(self, self._raw, self._at, self._end)
+        if self._at == self._end:
+            self._raw = b""  # of hundreds of channels, that would be memory
         if self._at < self._end and self._drops:
             is_begun = self._at > 0 and self._raw[self._at - 1] != NEWLINE
             line_end = self._raw.find(b"\n", self._at, self._end) + 1 if is_begun else self._at
@@ -187,6 +199,9 @@ class ChannelRelay:
         }
         """By their numbers among the sinks. How far they have come can be told by their sizes."""
         self._is_raw = not (limit or starts or escapes) and all(it.is_raw for it in outlets)
+        self._can_splice = (
+            len(outlets) == 1 and not outlets[0].is_shared and not channel.plan.sinks[0].drops
+        )
         self._pid = channel.pid
         self._is_idle = channel.pid == 0
         """Nobody writes to it; but for those whom the last instance has left."""
@@ -215,6 +230,11 @@ class ChannelRelay:
         """The number of a sink that has to be told where an instance's last line ends."""
         self._after: _After | None = None
         """While a sink has not taken all of a step: what will be then."""
+        self._line: Outlet | None = None
+        """It stands in line at its sink, with nothing yet."""
+        self._most = READ_BYTES
+        """Of the step that is to come then."""
+        self._is_watched = False
         self._is_told_of = False
         """What is stalled is no step, but a line of our own."""
         self._waiting = array.array("i", [0])
@@ -233,7 +253,7 @@ class ChannelRelay:
     def start(self) -> None:
         """Go on with what the last relay has left."""
         memory, held = self._memory, self._held
-        self._watch(self, True)
+        self._set_watched(True)
         memory.desk[: len(held)] = held
         if self._is_idle:
             self._marks.append((self._total + self.count_waiting(), 0))
@@ -273,24 +293,39 @@ class ChannelRelay:
         fcntl.ioctl(self.fd, FIONREAD, self._waiting)
         return self._waiting[0]
 
-    def step(self, most: int = READ_BYTES) -> None:
-        """Take what is in the pipe, up to `most` bytes, to the sinks."""
-        if self.is_stalled:
-            return
-        waiting = self.count_waiting()
+    def step(self, most: int = READ_BYTES) -> int:
+        """Take what is in the pipe, up to `most` bytes, to the sinks. Returns how much was in it,
+        or 0 if it could not be looked at."""
+        if self.is_stalled or self._line is not None:
+            return 0
+        for outlet in self._outlets:
+            if outlet.must_wait:
+                self._most = most
+                self._stand_in_line(outlet)
+                return 0
+        return self._step(most)
+
+    def _step(self, most: int) -> int:
+        had = waiting = self.count_waiting()
         if self._marks:
             waiting = min(waiting, self._marks[0][0] - self._total)
         if waiting > FULL_PIPE_BYTES and not self._has_large_pipe:
             self._enlarge_pipe()
         is_unseen = self._is_raw and self._tell is None and not self._held
         if waiting > 2 * TAIL_BYTES and is_unseen:
-            waiting = self._splice(waiting)
-        if waiting:
+            moved = self._splice(min(waiting - TAIL_BYTES, SPLICES * most))
+            waiting -= moved
+            if moved and waiting > 2 * TAIL_BYTES:
+                return had
+        if self._line is not None:
+            self._most = most
+        elif waiting:
             most = most if self._is_raw else min(most, LINES_BYTES)
             if self._owes_tail:
                 most = max(most, TAIL_BYTES)
             count = min(waiting, most, DESK_BYTES - len(self._held))
             self._read(count, has_more=waiting - count >= TAIL_BYTES)
+        return had
 
     def set_started(self, pid: int) -> None:
         """Another instance writes to it, behind all that came before the end of the last one."""
@@ -308,7 +343,7 @@ class ChannelRelay:
 
     def _pass_marks(self) -> None:
         """As far as no sink stalls."""
-        while self._marks and not self.is_stalled:
+        while self._marks and not self.is_stalled and self._line is None:
             position, pid = self._marks[0]
             if self._total < position:
                 self.step()
@@ -323,10 +358,12 @@ class ChannelRelay:
         """No further line has come: the message is whole."""
         self.message_ends_at = None
         if self._held and not self.is_stalled:
+            self._leave_line()
             self._end_with(MESSAGE_END)
 
     def tell(self, text: str) -> None:
         """Write a line of our own among the channel's."""
+        self._leave_line()
         run = Run(text.encode(errors="replace") + b"\n")
         self._is_told_of = True
         now = time.time_ns()
@@ -357,26 +394,30 @@ class ChannelRelay:
             memory.put_tail(self.slot, ahead, ahead + got, self._total)
         self._work(memory.worked_on(ahead + got), ahead + got, [])
 
-    def _splice(self, waiting: int) -> int:
-        """Move all but the tail from pipe to pipe, unseen, if that is what is wanted. Returns how
-        many bytes are left."""
+    def _splice(self, most: int) -> int:
+        """Move up to so many bytes from pipe to pipe, unseen, if that is what is wanted.
+
+        Returns how many were moved."""
         sink = self._outlets[0].sink
-        if len(self._outlets) > 1 or not isinstance(sink, StreamSink) or not sink.takes_splice:
-            return waiting
-        if self._outlets[0].is_shared or self._owes_newline:  # whole lines only
-            return waiting
-        while waiting > TAIL_BYTES and not sink.is_stalled:
+        if not isinstance(sink, StreamSink) or not sink.takes_splice or not self._can_splice:
+            return 0
+        if self._owes_newline:
+            return 0
+        moved = 0
+        while moved < most:
             try:
-                most = waiting - TAIL_BYTES
-                moved = os.splice(self.fd, sink.fd, most, flags=os.SPLICE_F_NONBLOCK)
-            except OSError:  # it is full, or gone: to write to it will tell
+                count = sink.splice(self.fd, most - moved)
+            except OSError:  # it is gone: to write to it will tell
                 break
-            self._total += moved
-            waiting -= moved
+            moved += count
+            if not count:
+                self._stand_in_line(self._outlets[0])
+                break
+        self._total += moved
         self._is_mid_line = False  # nobody has seen what the last byte was
         self._owes_tail = True
         self._memory.keep(self.slot, self._state(b""))
-        return waiting
+        return moved
 
     def _work(
         self,
@@ -526,9 +567,33 @@ class ChannelRelay:
         self._memory.keep(self.slot, self._state(self._held), self._taken())
         if self._files:
             self._note_files(self._taken())
-        self._watch(self, False)
+        self._set_watched(False)
+
+    def _stand_in_line(self, outlet: Outlet) -> None:
+        """Leave in the pipe what is there until it is this outlet's turn: what would be held
+        meanwhile, by each of hundreds of channels, is memory."""
+        self._line = outlet
+        outlet.sink.stand_in_line(outlet)
+        self._set_watched(False)
+
+    def _leave_line(self) -> None:
+        if self._line is not None:
+            self._line.sink.give_up(self._line)
+            self._line = None
+            self._set_watched(True)
+
+    def _set_watched(self, is_watched: bool) -> None:
+        if is_watched is not self._is_watched:
+            self._is_watched = is_watched
+            self._watch(self, is_watched)
 
     def _on_taken(self) -> None:
+        if self._line is not None:
+            self._line = None
+            self.step(self._most)
+            self._set_watched(not self.is_stalled and self._line is None)
+            self._pass_marks()
+            return
         if self._after is None:
             return
         if not self._are_done():
@@ -537,7 +602,7 @@ class ChannelRelay:
         after, self._after = self._after, None
         self._is_told_of = False
         self._settle(after)
-        self._watch(self, True)
+        self._set_watched(True)
         self._pass_marks()
 
     def _taken(self) -> tuple[int, ...]:

@@ -41,6 +41,11 @@ round, so that none waits long for its turn."""
 
 ROUND_BYTES, LEAST_BYTES = 2 * 1024 * 1024, 16 * 1024
 TEND_S = 0.2
+
+FEW_BYTES, SOON_S, PAUSE_S = 32 * 1024, 0.0005, 0.0002
+"""When little comes, and soon after the last: wait until it is more. To be woken for each line
+costs whoever writes it more than the line does."""
+
 SIGPIPE, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 = 13, 1, 2, 3, 15, 10, 12
 
 COMMAND_BYTES = 65536
@@ -88,6 +93,7 @@ class Relay:
         self._closing: set[int] = set()
         """Slots of channels to which nobody writes any more."""
         self._drain_until: float | None = None
+        self._turned_at = 0.0
         self._exit_code: int | None = None
         self._prefix_width = plan.prefix_width or max(
             [len(it.plan.process) for it in plan.channels], default=0
@@ -124,17 +130,22 @@ class Relay:
         most = READ_BYTES if len(ready) <= MANY else max(LEAST_BYTES, ROUND_BYTES // len(ready))
         if any(fd == self._plan.commands_fd for fd, _ in ready):
             self._take_commands()  # first: what has been written since may be another instance's
+        came = 0
         for fd, _ in ready:
             if fd in self._channels:
-                self._channels[fd].step(most)
+                came += self._channels[fd].step(most)
             elif fd in self._watched_sinks:
                 self._watched_sinks[fd].go_on()
-        self._keep_time(time.monotonic())
+        now = time.monotonic()
+        self._keep_time(now)
         self._watch_sinks()
         if self._closing:
             self._close_what_is_done()
         if self._drain_until is not None:
             self._look_whether_drained()
+        elif 0 < came < FEW_BYTES and now - self._turned_at < SOON_S:
+            time.sleep(PAUSE_S)
+        self._turned_at = now
 
     # ------------------------------------------------------------ time
 

@@ -54,7 +54,8 @@ class Sink:
         self.lost_lines = 0
         """Dropped, by those who do not wait for it, since it last worked."""
         self.owner: Waiter | None = None
-        """It has been given a part of what this channel has, and waits for the rest."""
+        """It has been given a part of what this channel has, and waits for the rest; or it is the
+        first in line."""
         self._waiting: deque[Waiter] = deque()
         self._retry_at = 0.0
         """Not before; 0: it has not failed."""
@@ -73,12 +74,18 @@ class Sink:
             self.owner = None
         return taken
 
+    def stand_in_line(self, who: Waiter) -> None:
+        """`who` has nothing for it yet, and is to be resumed when it is its turn."""
+        self._waiting.append(who)
+        if self.owner is None:
+            self.owner = self._waiting.popleft()
+
     def give_up(self, who: Waiter) -> None:
         """`who` does not wait any more."""
-        if self.owner is who:
-            self.owner = None
         if who in self._waiting:
             self._waiting.remove(who)
+        if self.owner is who:
+            self.owner = self._waiting.popleft() if self._waiting else None
 
     @property
     def is_stalled(self) -> bool:
@@ -86,7 +93,7 @@ class Sink:
 
     def go_on(self) -> None:
         """There may be room again: resume the owner, then those in line, as long as it lasts."""
-        owner = self.owner
+        owner, self.owner = self.owner, None  # which it becomes again if it has not room enough
         if owner is not None:
             owner.resume()
         while self.owner is None and self._waiting:
@@ -210,6 +217,21 @@ class StreamSink(Sink):
         if newline < 0:
             newline = raw.find(b"\n", at, end)
         return end if newline < 0 else newline + 1
+
+    def splice(self, fd: int, most: int) -> int:
+        """Move up to `most` bytes from the pipe `fd`; only where `takes_splice`. Returns how many:
+        0 when there is no room.
+
+        Raises:
+            OSError: nobody reads it any more.
+        """
+        while True:
+            try:
+                return os.splice(fd, self.fd, most, flags=os.SPLICE_F_NONBLOCK)
+            except BlockingIOError:
+                if not self._pipe_bytes:
+                    return 0
+                self._enlarge_pipe()
 
     def _enlarge_pipe(self) -> None:
         """Once; a pipe that somebody has made larger still stays so."""

@@ -91,7 +91,7 @@ def initpy(tree: Path, python: Path) -> Peer:
     """
 
     def configure(task: Task, folder: Path) -> list[str]:
-        launcher = _install(tree, python, folder.parent)
+        launcher = install(tree, python, folder.parent)
         return [str(launcher), "-c", str(_toml(task, folder))]
 
     text = (tree / "initpy" / "__init__.py").read_text()
@@ -104,7 +104,7 @@ def initpy_one(tree: Path, python: Path) -> Peer:
     """The same with one command."""
 
     def configure(task: Task, folder: Path) -> list[str]:
-        return [str(_install(tree, python, folder.parent)), "--", *task.commands[0]]
+        return [str(install(tree, python, folder.parent)), "--", *task.commands[0]]
 
     name = f"{INITPY} --" if tree == REPO else f"{INITPY} -- in {tree}"
     return Peer(name, "", configure, restarts=False, many=False)
@@ -138,7 +138,7 @@ def _toml(task: Task, folder: Path) -> Path:
     return config
 
 
-def _install(tree: Path, python: Path, folder: Path) -> Path:
+def install(tree: Path, python: Path, folder: Path) -> Path:
     """A copy of the package in `folder`, made once; returns its launcher."""
     where = folder / ("installed" + str(tree).replace("/", "-"))
     launcher = where / "initpy.py"

@@ -54,7 +54,7 @@ def test_it_finds_a_full_stdout_and_goes_on_when_there_is_room(
     raw = raw[: fill(relay, raw)]
     relay.kill()
     relay.start()
-    wait_for(lambda: relay.is_waiting())
+    wait_for(relay.is_waiting)
     wait_for(lambda: len(reader.read().splitlines()) >= len(raw) // 8, about="all lines")
     seen = [int(line[6:]) for line in reader.seen.splitlines()]
     assert seen == list(range(len(raw) // 8))
@@ -84,13 +84,13 @@ def test_a_relay_notes_what_files_have_when_it_goes_on(start_relay: Start, tmp_p
     relay = start_relay(channel_plan(to_file(tmp_path / "full"), to_file(log)))
     relay.write(b"one\n")
     wait_for_content(log, b"one\n")
-    wait_for(lambda: relay.is_waiting())
+    wait_for(relay.is_waiting)
     for _ in range(2):
         memory = Memory(relay.memory_fd, 1)
         assert memory.noted_files(0) == {1: FileNote(log.stat().st_ino, 4, 4)}
         relay.kill()
         relay.start()
-        wait_for(lambda: relay.is_waiting())
+        wait_for(relay.is_waiting)
     assert log.read_bytes() == b"one\n"
 
 
