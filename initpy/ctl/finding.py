@@ -70,7 +70,10 @@ def _answers(server: Server) -> bool:
             text = "it is for root and its owner, unless [control] names others in `allow`"
             raise NotFoundError(f"cannot open {server.where}: {text}") from None
         return False
-    return uid in (0, os.geteuid(), _uid_of_process_1())
+    if uid in (0, os.geteuid(), _uid_of_process_1()):
+        return True
+    server.close()
+    return False
 
 
 def _uid_of_process_1() -> int:
