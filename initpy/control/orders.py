@@ -10,6 +10,7 @@ import os
 import signal
 import stat
 import threading
+import time
 
 from initpy.control import faults
 from initpy.control.faults import (
@@ -57,6 +58,7 @@ class Wait:
         self.is_over = threading.Event()
         self.fault: Fault | None = None
         """Once it is over: None if it has come to what was wanted."""
+        self.ended_at: float | None = None
         self._has_begun = False
 
     def begin(self, process: Process | None) -> None:
@@ -77,6 +79,7 @@ class Wait:
 
     def end(self, fault: Fault | None = None) -> None:
         self.fault = fault
+        self.ended_at = time.monotonic()
         self.is_over.set()
 
 
@@ -298,7 +301,11 @@ class Orders:
         begin: Callable[..., _Begun],
         argument: object,
     ) -> Results:
-        """Have something begun for all that it concerns, in their order, and then finished."""
+        """Have something begun for all that it concerns, in their order, and then finished.
+
+        The results are in supervisord's order: what was clear at once, then what came of the others
+        second by second, and within each as the processes are.
+        """
         begun: list[tuple[Process, _Begun | Fault]] = []
         for process in processes:
             if not concerns(process):
@@ -309,7 +316,8 @@ class Orders:
                 begun.append((process, begin(process, name, argument)))
             except Fault as exc:
                 begun.append((process, exc))
-        return [_result(process, what) for process, what in begun]
+        results = [(_result(process, it), _rank(process, it)) for process, it in begun]
+        return [result for result, _ in sorted(results, key=lambda it: it[1])]
 
     def check_phase(self) -> None:
         """Raises:
@@ -360,6 +368,19 @@ class _Begun:
     def __init__(self, wait: Wait | None, mirror: Mirror) -> None:
         self._wait = wait
         self._mirror = mirror
+        self._begun_at = time.monotonic()
+
+    @property
+    def is_quick_start(self) -> bool:
+        """It was a start, and has succeeded."""
+        return isinstance(self._wait, WaitForStart) and self._wait.fault is None
+
+    @property
+    def whole_seconds(self) -> int:
+        """How long it took, once it is finished; -1: it was clear at once."""
+        if self._wait is None or self._wait.ended_at is None:
+            return -1
+        return int(self._wait.ended_at - self._begun_at)
 
     def finish(self) -> None:
         """Wait for what was to be waited for.
@@ -376,6 +397,14 @@ class _Begun:
             self._mirror.remove_wait(wait)
         if wait.fault is not None:
             raise wait.fault
+
+
+def _rank(process: Process, begun: _Begun | Fault) -> int:
+    """By which results are sorted. A start without startsecs is a success at once, for whoever
+    does not look closely."""
+    if isinstance(begun, Fault):
+        return -1
+    return -1 if begun.is_quick_start and not process.spec.startsecs else begun.whole_seconds
 
 
 def _result(process: Process, begun: _Begun | Fault) -> dict[str, Any]:

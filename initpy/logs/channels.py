@@ -431,15 +431,16 @@ class ChannelRelay:
     def _with_newlines(
         self, formed: list[tuple[Buffer, int]], *, is_end: bool
     ) -> list[tuple[Buffer, int]]:
-        """Where output is raw, end the line of an instance that has ended; at once where another
-        channel's line may come next."""
+        """Where output is raw, end the line of an instance that has ended: at once where another
+        channel's line may come next. (A file that several write to sees to it itself.)"""
         found: list[tuple[Buffer, int]] = []
         for outlet, (raw, end) in zip(self._outlets, formed, strict=True):
             if not outlet.is_raw or not end:
                 found.append((raw, end))
                 continue
             text = b"\n" * (self._owes_newline and not outlet.is_shared) + raw[:end]
-            if is_end and outlet.is_shared and text[-1] != NEWLINE:
+            is_stream = isinstance(outlet.sink, StreamSink)
+            if is_end and outlet.is_shared and is_stream and text[-1] != NEWLINE:
                 text += b"\n"
             found.append((text, len(text)))
         return found
@@ -511,6 +512,9 @@ class ChannelRelay:
         self._is_mid_line, self._ended_there = after.is_mid_line, after.has_ended
         self._ending = 0
         self._memory.keep(self.slot, self._state(after.held))
+        if after.has_ended:
+            for outlet in self._outlets:
+                outlet.sink.set_ended(outlet)
 
     def _stall(self, after: _After) -> None:
         """A sink has not taken all of it: hold the whole step until it has."""
@@ -546,7 +550,7 @@ class ChannelRelay:
         self.message_ends_at = None
         if self._held:
             self._end_with(LINE_END)
-        elif self._continues or self._is_mid_line:
+        else:
             self._settle(_After(b"", False, self._is_mid_line, has_ended=True))
 
     def _end_with(self, ending: int) -> None:

@@ -53,7 +53,7 @@ class LogFile:
         self._fd = -1
         self._size = self._inode = 0
         self._is_regular = True
-        self.is_mid_line = False
+        self._is_mid_line = False
         """What was last written has no newline at its end yet."""
 
     def room(self) -> int:
@@ -73,6 +73,15 @@ class LogFile:
         """
         self._open()
         return (self._inode, self._size) if self._is_regular else (0, 0)
+
+    def ends_mid_line(self) -> bool:
+        """What was last written has no newline at its end yet.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        self._open()
+        return self._is_mid_line
 
     def grown_since(self, inode: int, size: int) -> int:
         """How much has been written since the file was that one and had that size, as far as it is
@@ -117,7 +126,7 @@ class LogFile:
                     done = os.write(self._fd, piece)
                 at += done
                 self._size += done
-                self.is_mid_line = done > 0 and raw[at - 1] != NEWLINE
+                self._is_mid_line = done > 0 and raw[at - 1] != NEWLINE
         except OSError as exc:
             raise ShortWriteError(exc, at - start) from None
         return at - start
@@ -149,7 +158,7 @@ class LogFile:
         newline = raw.rfind(b"\n", at, at + room)
         if newline >= 0:
             return newline + 1
-        if self._size and not self.is_mid_line:
+        if self._size and not self._is_mid_line:
             return at
         newline = raw.find(b"\n", at, end)  # one line alone, which is too long
         return end if newline < 0 else newline + 1
@@ -162,11 +171,14 @@ class LogFile:
         status = os.fstat(self._fd)
         self._is_regular = status.st_mode & 0o170000 == 0o100000
         self._size, self._inode = status.st_size, status.st_ino
-        self.is_mid_line = False
-        if self._rotates and self._size:
-            with open(self.path, "rb", buffering=0) as beginning:
-                beginning.seek(-1, os.SEEK_END)
-                self.is_mid_line = beginning.read(1) != b"\n"
+        self._is_mid_line = False
+        if self._is_regular and self._size:
+            try:
+                with open(self.path, "rb", buffering=0) as beginning:
+                    beginning.seek(-1, os.SEEK_END)
+                    self._is_mid_line = beginning.read(1) != b"\n"
+            except OSError:  # it may be written to, and not be read
+                return
 
     def _rotate(self) -> None:
         """FILE.1 becomes FILE.2 and so on, FILE becomes FILE.1, and a new FILE is begun.

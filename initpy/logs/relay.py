@@ -323,7 +323,7 @@ class Relay:
                 gzips=plan.gzips,
                 is_generated=plan.is_generated,
             )
-            return FileSink(file, self._report)
+            return FileSink(file, self._report, is_shared=self._users[_identity(plan)] > 1)
         from initpy.logs.syslog import Address, SyslogSink  # noqa: PLC0415 - for those who want it
 
         return SyslogSink(Address(plan.target.decode()), self._report)

@@ -105,6 +105,9 @@ class Sink:
         """When to `go_on`, by the monotonic clock; None: there is no such instant."""
         return self._retry_at if self.is_stalled and self._retry_at else None
 
+    def set_ended(self, who: Waiter) -> None:
+        """What comes of it after this is another instance's."""
+
     def reopen(self) -> None:
         """The file may have been moved away."""
 
@@ -290,10 +293,33 @@ class FileSink(Sink):
         file: LogFile,
         report: Callable[[str, str], None],
         now: Callable[[], float] = time.monotonic,
+        *,
+        is_shared: bool = False,
     ) -> None:
+        """`is_shared`: several channels write to it."""
         super().__init__(report, now)
         self.file = file
+        self._is_shared = is_shared
+        self._last: Waiter | None = None
+        """Who goes on with the last line, if that is unfinished."""
         self._name = file.path.decode(errors="backslashreplace")
+
+    def write(self, who: Waiter, raw: Buffer, start: int, end: int) -> int:
+        if self._is_shared and self.owner is None and who is not self._last and start < end:
+            self._end_line(who)
+        return super().write(who, raw, start, end)
+
+    def _end_line(self, who: Waiter) -> None:
+        """An unfinished one of somebody else, who has ended, before one of `who`."""
+        try:
+            if self.file.ends_mid_line():
+                self.file.write(b"\n", 0, 1)
+            self._last = who
+        except OSError:  # what is to be written will not be either
+            return
+
+    def set_ended(self, who: Waiter) -> None:
+        self._last = None if self._last is who else self._last
 
     def reopen(self) -> None:
         self.file.reopen()

@@ -8,6 +8,7 @@ import fcntl
 import os
 import select
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from initpy.logplan import FILE, RAW, Channel, ChannelPlan, LogPlan, Sink
@@ -17,7 +18,6 @@ from initpy.wire import Frames, frame
 from tests.support import wait_for
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Any
 
 PID = 4711
@@ -92,6 +92,11 @@ class Relay:
 
     def command(self, *words: object) -> None:
         os.write(self._commands_fd, frame(words))
+
+    def is_waiting(self) -> bool:
+        """It has done all that it can, and waits for something to happen."""
+        state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2][0]
+        return state == "S" and "memfd:logs" in Path(f"/proc/{self.pid}/maps").read_text()
 
     def has_commands(self) -> bool:
         """It has not read all that it was sent."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import os
+import random
+import signal
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from initpy.logs.files import LogFile, ShortWriteError
-from tests.support import wait_for
+from tests.support import children, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,6 +100,79 @@ def test_old_files_are_compressed_and_keep_their_order(tmp_path: Path) -> None:
     names = sorted(it.name for it in tmp_path.iterdir())
     assert names == ["log", "log.1.gz", "log.2.gz", "log.3.gz", "log.4.gz", "log.5.gz"]
     assert rotated(path) == [b"line %d\n" % number for number in range(10, 16)]
+
+
+def test_what_another_relay_has_left_is_compressed_and_its_leavings_removed(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "log"
+    for number in (1, 2):
+        (tmp_path / f"log.{number}").write_bytes(b"line %d\n" % number)
+    (tmp_path / "log.gz.4711.tmp").write_bytes(b"torn")
+    (tmp_path / "log.gz.mine.tmp").write_bytes(b"a file of somebody else's")
+    file = LogFile(os.fsencode(path), 8, 5, gzips=True)
+
+    def is_packed() -> bool:
+        file.look_after_packer()
+        return not file.is_packing
+
+    wait_for(is_packed)
+    names = sorted(it.name for it in tmp_path.iterdir())
+    assert names == ["log.1.gz", "log.2.gz", "log.gz.mine.tmp"]
+    assert gzip.decompress((tmp_path / "log.2.gz").read_bytes()) == b"line 2\n"
+
+
+def test_a_packer_that_dies_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    """As the OOM killer would have it: half a .gz never takes the place of the whole file."""
+    path = tmp_path / "log"
+    random.seed(1)
+    raw = random.randbytes(40_000_000)
+    (tmp_path / "log.1").write_bytes(raw)
+    file = LogFile(os.fsencode(path), 8, 5, gzips=True)
+    file.look_after_packer()
+    (packer,) = children(os.getpid())
+    wait_for(lambda: [it for it in tmp_path.glob("log.gz.*.tmp") if it.stat().st_size])
+    os.kill(packer, signal.SIGKILL)
+
+    def is_over() -> bool:
+        file.look_after_packer()
+        return not file.is_packing
+
+    wait_for(is_over)
+    assert [it.name for it in tmp_path.iterdir()] == ["log.1"]
+    assert (tmp_path / "log.1").read_bytes() == raw
+
+
+def test_a_file_that_is_given_up_leaves_nothing_half_done(tmp_path: Path) -> None:
+    random.seed(1)
+    (tmp_path / "log.1").write_bytes(random.randbytes(40_000_000))
+    file = LogFile(os.fsencode(tmp_path / "log"), 8, 5, gzips=True)
+    file.look_after_packer()
+    wait_for(lambda: list(tmp_path.glob("log.gz.*.tmp")))
+    file.close()
+    assert children(os.getpid()) == []
+    assert [it.name for it in tmp_path.iterdir()] == ["log.1"]
+
+
+def test_what_was_compressed_when_the_plan_was_another_is_rotated_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"three\n")
+    (tmp_path / "log.1.gz").write_bytes(gzip.compress(b"two\n"))
+    (tmp_path / "log.2.gz").write_bytes(gzip.compress(b"one\n"))
+    file = LogFile(os.fsencode(path), 8, 3)
+    file.write(b"four\n", 0, 5)
+    assert rotated(path) == [b"one\n", b"two\n", b"three\n", b"four\n"]
+    file.write(b"fifth\n", 0, 6)
+    assert rotated(path) == [b"two\n", b"three\n", b"four\n", b"fifth\n"]
+
+
+def test_a_link_in_the_place_of_a_generated_name_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "log").symlink_to(tmp_path / "secret")
+    with pytest.raises(ShortWriteError):
+        LogFile(os.fsencode(tmp_path / "log"), is_generated=True).write(b"one\n", 0, 4)
+    (tmp_path / "log").unlink()
+    LogFile(os.fsencode(tmp_path / "log"), is_generated=True).write(b"one\n", 0, 4)
+    assert (tmp_path / "log").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_full_disk_says_how_much_was_written() -> None:

@@ -21,6 +21,7 @@ import pytest
 from initpy.logplan import JSON, LEFT, OUT_OF_TIME, PREFIX, RAW, STREAM, SYSLOG, ChannelPlan, Sink
 from initpy.logs.channels import READ_BYTES
 from initpy.logs.memory import TAIL_BYTES, Tail
+from initpy.logs.sinks import F_SETPIPE_SZ, PIPE_BYTES
 from tests.logs.support import PID, Reader, Relay, channel_plan, to_file, wait_for_content
 from tests.support import REPO, skip_or_fail, wait_for
 
@@ -138,11 +139,32 @@ def test_an_unfinished_line_is_not_joined_with_the_next_instances_first(
     assert reader.read() == b"one\nlast\nnext\n" * 2
 
 
+def test_a_file_of_several_gets_a_newline_only_where_a_line_follows(
+    start_relay: Start, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    relay = start_relay(*[channel_plan(to_file(log), process=name) for name in ("a", "b")])
+    relay.write(b"one")
+    relay.command("ended", 0)
+    wait_for_content(log, b"one")
+    relay.write(b"two\n", 1)
+    wait_for_content(log, b"one\ntwo\n")
+    for number in range(2):
+        relay.write(b"three")
+        relay.command("ended", 0)
+        wait_for_content(log, b"one\ntwo\n" + b"\n".join([b"three"] * (number + 1)))
+    relay.kill()
+    relay.start()
+    relay.write(b"four\n", 1)
+    wait_for_content(log, b"one\ntwo\nthree\nthree\nfour\n")
+
+
 def test_what_waits_in_a_full_pipe_is_told_apart_by_instances(
     start_relay: Start, reader: Reader
 ) -> None:
     """Several crash while nobody reads: none's unfinished line is joined with the next one's."""
     relay = start_relay(channel_plan(Sink(STREAM, STDOUT, JSON)), stdout=reader.write_fd)
+    fcntl.fcntl(reader.write_fd, F_SETPIPE_SZ, PIPE_BYTES)  # the relay would make it larger
     while select.select([], [reader.write_fd], [], 0)[1]:
         os.write(reader.write_fd, b"x" * 4095 + b"\n")
     relay.write(b"begun\n")
@@ -579,7 +601,7 @@ def test_a_relay_that_is_killed_while_its_sink_is_stalled_loses_and_repeats_noth
             continue
         except BlockingIOError:
             pass
-        if not _has_room(relay.pipes[0][1]):
+        if not _has_room(relay.pipes[0][1]) and relay.is_waiting():
             relay.kill()
             relay.start()
             if select.select([reader.fd], [], [], 0)[0]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import select
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from initpy.logplan import JSON, PREFIX, STREAM, Sink
@@ -15,6 +14,7 @@ from tests.support import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     Start = Callable[..., Relay]
 
@@ -27,12 +27,6 @@ def left_by(relay: Relay) -> Memory:
     relay.command("leave")
     relay.wait()
     return Memory(relay.memory_fd, len(relay.plans))
-
-
-def is_waiting(relay: Relay) -> bool:
-    """It has gone on with what was left, and waits for something to happen."""
-    state = Path(f"/proc/{relay.pid}/stat").read_text().rpartition(") ")[2][0]
-    return state == "S" and "memfd:logs" in Path(f"/proc/{relay.pid}/maps").read_text()
 
 
 def fill(relay: Relay, raw: bytes) -> int:
@@ -60,7 +54,7 @@ def test_it_finds_a_full_stdout_and_goes_on_when_there_is_room(
     raw = raw[: fill(relay, raw)]
     relay.kill()
     relay.start()
-    wait_for(lambda: is_waiting(relay))
+    wait_for(lambda: relay.is_waiting())
     wait_for(lambda: len(reader.read().splitlines()) >= len(raw) // 8, about="all lines")
     seen = [int(line[6:]) for line in reader.seen.splitlines()]
     assert seen == list(range(len(raw) // 8))
@@ -90,13 +84,13 @@ def test_a_relay_notes_what_files_have_when_it_goes_on(start_relay: Start, tmp_p
     relay = start_relay(channel_plan(to_file(tmp_path / "full"), to_file(log)))
     relay.write(b"one\n")
     wait_for_content(log, b"one\n")
-    wait_for(lambda: is_waiting(relay))
+    wait_for(lambda: relay.is_waiting())
     for _ in range(2):
         memory = Memory(relay.memory_fd, 1)
         assert memory.noted_files(0) == {1: FileNote(log.stat().st_ino, 4, 4)}
         relay.kill()
         relay.start()
-        wait_for(lambda: is_waiting(relay))
+        wait_for(lambda: relay.is_waiting())
     assert log.read_bytes() == b"one\n"
 
 

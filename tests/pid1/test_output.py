@@ -6,11 +6,14 @@ import gzip
 import json
 import os
 import re
+import select
 import signal
 import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 from initpy.logs.memory import size_for
 from tests.pid1.toml import command, program
@@ -195,6 +198,51 @@ def test_nobody_who_reads_stdout_holds_up_a_stop(start_init: Start, tmp_path: Pa
     init.wait_for_log("crash", times=6)
     assert init.stop() == 0
     os.close(reader)
+
+
+@pytest.mark.parametrize("when", ["before the stop", "when it has ended"])
+def test_a_reader_that_stops_for_half_a_minute(
+    start_init: Start, tmp_path: Path, when: str
+) -> None:
+    """Programs crash and are restarted, half a minute long, and a stop arrives. Whatever comes out
+    is whole, in order, and without a gap; and if the reader goes on in time, it is all there is."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    count = "i=0; while :; do echo flood $i yyyyyyyyyyyyyyyyyyyyyyyyyyyy; i=$((i+1)); done"
+    crash = f"n=$(cat {tmp_path}/n || echo 0); echo $((n+1)) >{tmp_path}/n; echo crash $n; "
+    crash += "sleep 1; printf 'half a line'; exit 1"
+    toml = '[init]\nlog = "prefix"\nshutdown_timeout = 4\n' + command("flood", ["sh", "-c", count])
+    toml += command("crash", ["sh", "-c", crash], startsecs=0.5, autorestart=True)
+    init = start_init(toml, wrapper=["sh", "-c", f'exec "$@" >{fifo}', "sh"])
+    init.wait_for_log("exited: crash", times=30, within_s=90)
+    text = b""
+    if when == "before the stop":
+        while b"flood 200000 " not in text:
+            select.select([reader], [], [])
+            text += os.read(reader, 1 << 20)
+    init.kill(signal.SIGTERM)
+    if when == "before the stop":
+        os.set_blocking(reader, True)
+    else:
+        assert init.wait() == 0
+    while piece := os.read(reader, 1 << 20):
+        text += piece
+    os.close(reader)
+    assert init.wait() == 0
+    *lines, last = text.split(b"\n")
+    floods = [int(line.split()[3]) for line in lines if b" | flood " in line]
+    crashes = [line for line in lines if line.startswith(b"crash  | ")]
+    assert len(floods) + len(crashes) == len(lines)
+    assert (floods, last) == (list(range(len(floods))), b"")
+    told = [int(line.split()[3]) for line in crashes if b"half" not in line]
+    assert told == list(range(len(told)))
+    if when == "before the stop":
+        assert len(told) == int((tmp_path / "n").read_text())
+        assert crashes.count(b"crash  | half a line") >= 30
+        assert set(crashes) == {b"crash  | half a line"} | {
+            b"crash  | crash %d" % it for it in told
+        }
 
 
 def test_redirect_stderr_and_none(start_either: Start, tmp_path: Path) -> None:

@@ -1,0 +1,118 @@
+"""The real supervisorctl, at supervisord and at initpy, with the same supervisord.conf: the same
+words and exit codes, but for what is listed here as mended or missing."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.compat.test_supervisorctl import LOOKING, ORDERS, REAL, TIMEOUT_S, Side
+from tests.support import REPO, Init, skip_or_fail, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MENDED: dict[str, str] = {}
+"""Actions that are answered otherwise, and why."""
+
+ADDED = """
+[program:new]
+command=sleep 1002
+startsecs=0
+"""
+
+
+@pytest.fixture
+def servers() -> Iterator[tuple[Side, Side]]:
+    """supervisord, and initpy."""
+    if importlib.util.find_spec("supervisor") is None:
+        skip_or_fail("compat", "supervisord is not installed (PyPI's package supervisor)")
+    folders = [Path(tempfile.mkdtemp(prefix="initpy-")) for _ in range(2)]
+    theirs, ours = Side(REAL, folders[0]), Side(REAL, folders[1])
+    nowhere = subprocess.DEVNULL
+    supervisord = subprocess.Popen(
+        [sys.executable, "-m", "supervisor.supervisord", "-c", str(theirs.conf)],
+        cwd=REPO,
+        stdin=nowhere,
+        stdout=nowhere,
+        stderr=nowhere,
+    )
+    init = Init(ours.conf, ours.folder, as_pid1=False)
+    try:
+        theirs.wait_until_up()
+        ours.wait_until_up()
+        yield theirs, ours
+    finally:
+        init.end()
+        supervisord.terminate()
+        supervisord.wait(TIMEOUT_S)
+        for folder in folders:
+            shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("actions", [LOOKING, ORDERS], ids=["looking", "orders"])
+def test_every_action(servers: tuple[Side, Side], actions: list[str]) -> None:
+    theirs, ours = servers
+    differ = {}
+    for action in actions:
+        expected, found = theirs.say(*action.split()), ours.say(*action.split())
+        if found != expected:
+            differ[action] = (expected, found)
+    assert differ.keys() <= MENDED.keys(), differ
+
+
+def test_a_new_configuration(servers: tuple[Side, Side]) -> None:
+    """Groups that are added, changed and taken away."""
+    for side in servers:
+        text = side.conf.read_text().replace("sleep 1001", "sleep 1003") + ADDED
+        begin = text.index("[program:none]")
+        side.conf.write_text(text[:begin] + text[text.index("[program:cat]") :])
+    theirs, ours = servers
+    for action in ("reread", "avail", "status new", "update", "status new", "reread", "avail"):
+        assert ours.say(*action.split()) == theirs.say(*action.split())
+    for side in servers:
+        side.conf.write_text("[program:x]\ncommand=\n")
+    assert ours.say("reread")[1] == theirs.say("reread")[1] != 0
+
+
+def test_followers(servers: tuple[Side, Side]) -> None:
+    said = []
+    for side in servers:
+        follower = subprocess.Popen(
+            [*side.client, "tail", "-f", "noisy"],
+            cwd=REPO,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert follower.stdout is not None
+            lines = [follower.stdout.readline() for _ in range(3)]
+            with (side.folder / "noisy.out").open("a") as log:
+                log.write("more\n")
+            said.append([*lines, follower.stdout.readline()])
+        finally:
+            follower.kill()
+            follower.wait()
+            if follower.stdout is not None:
+                follower.stdout.close()
+    assert said[0] == said[1]
+    assert said[1][-1] == "more\n"
+
+
+def test_reload_and_the_end(servers: tuple[Side, Side]) -> None:
+    theirs, ours = servers
+    assert ours.say("reload") == theirs.say("reload")
+    for side in servers:
+        side.wait_until_up()
+    assert ours.say("shutdown") == theirs.say("shutdown")
+    for side in servers:
+        wait_for(side.has_ended, within_s=TIMEOUT_S)
+    assert ours.say("status") == theirs.say("status")
