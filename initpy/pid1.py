@@ -648,7 +648,6 @@ class Pid1:
             if why_not:
                 self.facts.append(PlanRefused(CONFIG_REFUSED, why_not))
                 return
-        self._set_listeners(plan)
         self._set_output(plan)
         self.log.set_form(plan.log_format, plan.prefix_width)
         self.facts.append(PlanReady(plan))
@@ -666,10 +665,13 @@ class Pid1:
                 f"cannot do what is new in the configuration: the files of initpy are gone: {exc}"
             )
             self.log.line(WARN, text)
-        self._set_listeners(plan)
         self._set_output(plan)
 
     def _set_output(self, plan: Plan) -> None:
+        """Have its output captured, and then its listeners told: the control helper that is started
+        for these is to know where output is found."""
+        if self.events is not None:
+            self.events.set_plan(plan)
         if self.output is not None:
             count = len(plan.processes) * FILES_OF_EACH + OTHER_FILES
             self.signals.inherited = make_room_for_files(self.signals.inherited, count)
@@ -678,10 +680,7 @@ class Pid1:
             self.output.set_plan(plan.processes, plan.prefix_width)
             if self.serving is not None:
                 self.serving.capture()
-
-    def _set_listeners(self, plan: Plan) -> None:
         if self.events is not None and self.serving is not None:
-            self.events.set_plan(plan)
             self.serving.set_listeners(self.events)
 
     def begin_output(self) -> LoggingOut:

@@ -128,8 +128,8 @@ def _channel(name: str, plan: ChannelPlan | None) -> dict[str, Any]:
             max_bytes, backups = sink.max_bytes, sink.backups
             break
     return {
-        f"{name}_capture_maxbytes": 0,
-        f"{name}_events_enabled": False,
+        f"{name}_capture_maxbytes": 0 if plan is None else plan.capture_bytes,
+        f"{name}_events_enabled": plan is not None and plan.tells_all,
         f"{name}_logfile": file,
         f"{name}_logfile_backups": backups,
         f"{name}_logfile_maxbytes": max_bytes,

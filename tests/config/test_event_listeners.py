@@ -105,3 +105,33 @@ def test_it_is_a_group_of_its_own() -> None:
 def test_listeners_alone_are_nothing_to_run() -> None:
     assert problem_of(MEM) == "initpy.toml: no [program.NAME] in it: nothing to run"
     assert "no program in it is enabled" in problem_of(WEB + "enabled = false\n" + MEM)
+
+
+def test_output_is_told_where_there_is_a_listener() -> None:
+    told = WEB + 'stdout_events_enabled = true\nstderr_capture_maxbytes = "1KB"\n'
+    (web,) = plan_of(told).processes
+    assert (web.stdout, web.stderr) == (None, None)
+    _, web = plan_of(told + MEM).processes
+    assert web.stdout is not None
+    assert web.stderr is not None
+    assert (web.stdout.told_as, web.stdout.tells_all, web.stdout.capture_bytes) == ("web", True, 0)
+    assert (web.stderr.told_as, web.stderr.tells_all, web.stderr.capture_bytes) == (
+        "web",
+        False,
+        1024,
+    )
+    assert [sink.kind for sink in web.stdout.sinks] == ["stream"]
+
+
+def test_output_that_goes_nowhere_has_to_be_read_to_be_told() -> None:
+    text = WEB + 'stdout_events_enabled = true\nstdout_logfile = "NONE"\n'
+    _, web = plan_of(text + MEM).processes
+    assert web.stdout is not None
+    assert [sink.target for sink in web.stdout.sinks] == [b"/dev/null"]
+
+
+def test_without_a_socket_there_is_a_control_plane_all_the_same() -> None:
+    plan = plan_of("[control]\nsocket = false\n" + WEB + MEM)
+    assert plan.control is not None
+    assert plan.control.has_socket is False
+    assert plan_of("[control]\nsocket = false\n" + WEB).control is None

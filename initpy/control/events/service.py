@@ -51,7 +51,7 @@ OUTPUT_BYTES = 128 * 1024
 """More than a packet with output of programs has."""
 
 MAX_EARLY = 100
-"""Packets that are kept for a process that is not known so far."""
+"""Packets that are kept for instances that are not known so far."""
 
 MAX_PACKETS = 64
 """So many of these are taken before listeners are looked after."""
@@ -92,7 +92,7 @@ class EventService:
         """By key and channel: the pid of the instance, and what is found in its output."""
         self._specs = {key: process.spec for key, process in supervisor.processes.items()}
         self._early: deque[tuple[str, str, int, bytes]] = deque(maxlen=MAX_EARLY)
-        """Output of processes that are not known so far."""
+        """Output of instances that are not known so far."""
         self._hub = Hub(server, say)
         self._ticks = Ticks(time.time())
         self._connections: dict[str, Connection] = {}
@@ -335,20 +335,21 @@ class EventService:
 
     def _take_output(self, key: str, channel: str, pid: int, raw: bytes) -> None:
         spec = self._specs.get(key)
-        if spec is None:  # the relay is quicker than what is told of processes
+        written_by = pid or self._pids.get(key, 0)
+        if spec is None or not written_by:  # the relay is quicker than what is told of processes
             self._early.append((key, channel, pid, raw))
             return
         plan = spec.stderr if channel == "stderr" else spec.stdout
         if plan is None:
             return
-        about = (spec.name, spec.group, pid, channel)
+        about = (spec.name, spec.group, written_by, channel)
         if plan.tells_all and self._hub.wants(f"{kinds.PROCESS_LOG}_{channel.upper()}"):
             self._hub.put(payloads.process_log(*about, raw))
         if plan.capture_bytes:
             known, capture = self._captures.get((key, channel), (0, None))
-            if capture is None or known != pid:
+            if capture is None or known != written_by:
                 capture = Capture(plan.capture_bytes)
-                self._captures[key, channel] = pid, capture
+                self._captures[key, channel] = written_by, capture
             for piece in capture.feed(raw):
                 if isinstance(piece, Told):
                     self._hub.put(payloads.process_communication(*about, piece.raw))
@@ -361,18 +362,17 @@ class EventService:
         if spec.group not in self._keys_of:
             self._hub.put(payloads.group_added(spec.group))
         self._keys_of.setdefault(spec.group, set()).add(key)
-        is_new = key not in self._specs
         self._specs[key] = spec
-        if is_new and self._early:
-            early, self._early = self._early, deque(maxlen=MAX_EARLY)
-            for output in early:
-                self._take_output(*output)
         connection, live = self._connections.get(key), self._live.get(key, 0)
         self._live[key] = process.pid
         if connection is not None and connection.pid == live != process.pid:
             self._finish(connection)
         if process.pid or process.state in (State.STARTING, State.BACKOFF):
             self._pids[key] = process.pid
+        if self._early and process.pid:
+            early, self._early = self._early, deque(maxlen=MAX_EARLY)
+            for output in early:
+                self._take_output(*output)
         if old != NO_MOVE:
             event = payloads.process_state(
                 spec.name,
