@@ -338,7 +338,10 @@ class Turn:
         for signum in self.supervisor.early:
             if self.rule_for(signum).action == RELOAD:
                 self.ask_for_plan()
-        self.end_when_done("")
+        if specs:
+            self.end_when_done("")
+        else:
+            self.shut_down(Cause(0, "there is no program to run"))
 
     def start_those_ready(self) -> None:
         """Start what waits for nothing any more, in the plan's order."""
