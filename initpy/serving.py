@@ -151,12 +151,11 @@ class Serving:
     def close(self) -> None:
         """The end: listen no more. No path is left of ours."""
         self.stay_away()
-        listeners, self._listeners = self._listeners, ()
-        if listeners:
-            from initpy.opening import close  # noqa: PLC0415
+        while self._listeners:
+            from initpy.opening import close  # noqa: PLC0415 - it is there since they were made
 
-            for listener in listeners:
-                close(listener)
+            close(self._listeners[0])
+            self._listeners = self._listeners[1:]
 
     # ------------------------------------------------------------ the helper
 
