@@ -90,3 +90,27 @@ def test_log_files(start: Start, tmp_path: Path) -> None:
     assert client("clear", "w*") == Said(0, "web: cleared\n", "")
     assert file.read_bytes() == b""
     assert client("clear", "nope") == Said(1, "nope: ERROR (no such process)\n", "")
+
+
+def test_following_begins_with_a_whole_line_and_then_loses_none(
+    start: Start, tmp_path: Path
+) -> None:
+    more = tmp_path / "more"
+    lines = "for n in $(seq 1{0}01 1{0}99); do echo $n-0123456789012345678901234567890; done"
+    script = f"{lines.format('0')}; until [ -e {more} ]; do sleep 0.05; done; "
+    script += f"{lines.format('1')}; exec sleep 1000"
+    _, client = start(command("web", ["sh", "-c", script], stdout_logfile=str(tmp_path / "log")))
+    wait_for_lines(client, "logs", "-n", "99", "web", count=99)
+    with client.begin("logs", "-f", "web") as logs:
+        assert logs.stdout is not None
+        try:
+            seen = [logs.stdout.readline()]
+            more.touch()
+            while not seen[-1].startswith("1199-"):
+                seen.append(logs.stdout.readline())
+        finally:
+            logs.send_signal(signal.SIGINT)
+    assert {line.partition("-")[2] for line in seen} == {"0123456789012345678901234567890\n"}
+    numbers = [int(line.partition("-")[0]) for line in seen]
+    assert numbers[0] > 1001
+    assert numbers == [*range(numbers[0], 1100), *range(1101, 1200)]
