@@ -338,10 +338,7 @@ class Turn:
         for signum in self.supervisor.early:
             if self.rule_for(signum).action == RELOAD:
                 self.ask_for_plan()
-        if specs:
-            self.end_when_done("")
-        else:
-            self.shut_down(Cause(0, "there is no program to run"))
+        self.end_when_done("")
 
     def start_those_ready(self) -> None:
         """Start what waits for nothing any more, in the plan's order."""
