@@ -60,7 +60,7 @@ def run(birth: Birth, orders_fd: int) -> int:
             *own_methods(mirror, journal),
         )
     )
-    answers = Answers(Access(birth.plan), methods, tails, _say)
+    answers = Answers(Access(birth.plan), methods, tails, _say, mirror.snapshot)
     server = Server(birth.listeners, answers.answer, birth.plan.idle_s, lambda: False)
 
     def listen() -> None:
