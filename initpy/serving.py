@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     RunControl = Callable[[Birth, int], int]
     ForkControl = Callable[[Callable[[int], int]], int]
 
-FIRST_DELAY_S, LAST_DELAY_S = 0.05, 30.0
+FIRST_DELAY_S, LAST_DELAY_S = 0.05, 1.0
 """A helper that has died is replaced by the next connection at once, and if that one dies soon,
-after 50 ms, 100 ms …"""
+after 50 ms, 100 ms … up to 1 s, and not more: a client waits for it, and one fork in a second is
+little."""
 
 LONG_LIFE_S = 10.0
 """One that has lived so long did not die soon."""

@@ -40,12 +40,12 @@ class _Transport(xmlrpc.client.Transport):
 def connected(path: Path) -> socket.socket:
     """A connection, nothing sent yet."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.settimeout(30)
     try:
-        sock.connect(str(path))
+        sock.connect(str(path))  # waits where many have connected and not been accepted
     except BaseException:
         sock.close()
         raise
+    sock.settimeout(30)
     return sock
 
 
