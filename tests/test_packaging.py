@@ -150,6 +150,10 @@ def test_under_the_names_of_other_inits(venv: Path, tmp_path: Path, shell: list[
         (folder / name).symlink_to(venv / "bin" / "initpy")
     for name in ("tini", "docker-init"):
         assert run([*shell, folder / name, "--version"]) == ["tini version 0.19.0"]
+    for name in ("supervisord", "supervisorctl"):
+        (folder / name).symlink_to(venv / "bin" / "initpy")
+    assert run([*shell, folder / "supervisord", "-v"]) == ["4.3.0"]
+    assert run([*shell, folder / "supervisorctl", "-h"])[0].startswith("supervisorctl -- control")
     script = 'tr "\\0" "\\n" </proc/$PPID/cmdline; echo "$0 $1"'
     for name in ("tini", "dumb-init"):
         command: list[str | Path] = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from initpy.config.accounts import ids_of
+from initpy.config.documents import read_bounded
 from initpy.config.expansion import expanded
 from initpy.config.paths import abspath, dirname, join
 from initpy.config.problems import shown
@@ -203,8 +204,7 @@ def _read_password(file: str, place: Place) -> str | None:
     """The text of a file, without the line end behind it."""
     path = join(dirname(place.document.file), file)
     try:
-        with open(path, "rb") as opened:
-            raw = opened.read(MAX_PASSWORD_BYTES + 1)
+        raw = read_bounded(path)
     except (OSError, ValueError) as exc:
         why = exc.strerror if isinstance(exc, OSError) else exc
         place.problem(f"cannot read {shown(path)}: {why}")

@@ -19,6 +19,9 @@ DEFAULTS = ("/run/initpy.sock", "/tmp/initpy.sock")  # noqa: S108 - the peer is 
 _LISTENS = 0x10000
 """A flag in /proc/net/unix (__SO_ACCEPTCON)."""
 
+UNTIL_READY = "~"
+"""What the kernel knows a socket by has this behind its name: see linux.listening."""
+
 NOTHING_FOUND = (
     "nothing answers: there is no control socket at {}. Is an initpy running here, and does its "
     "configuration not say [control] socket = false? Another path goes behind -s, or in the "
@@ -70,7 +73,10 @@ def _answers(server: Server) -> bool:
             text = "it is for root and its owner, unless [control] names others in `allow`"
             raise NotFoundError(f"cannot open {server.where}: {text}") from None
         return False
-    return uid in (0, os.geteuid(), _uid_of_process_1())
+    if uid in (0, os.geteuid(), _uid_of_process_1()):
+        return True
+    server.close()
+    return False
 
 
 def _uid_of_process_1() -> int:
@@ -94,7 +100,7 @@ def _of_process_1() -> Iterator[str]:
     for line in lines:
         fields = line.split(maxsplit=7)
         if len(fields) == 8 and int(fields[3], 16) & _LISTENS and fields[6].decode() in inodes:
-            path = os.fsdecode(fields[7])
+            path = os.fsdecode(fields[7]).removesuffix(UNTIL_READY)
             if path.startswith("/"):
                 yield path
 

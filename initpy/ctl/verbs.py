@@ -8,9 +8,9 @@ import time
 
 from initpy.ctl import console, exits
 from initpy.ctl.actions import ALL, NOT_RUNNING, STOPPED_STATES, Actions, join_name
-from initpy.ctl.calls import Fault, UnreachableError
-from initpy.ctl.finding import found
-from initpy.ctl.following import Foreground, Logs, follow
+from initpy.ctl.calls import Fault, RefusedError, UnreachableError
+from initpy.ctl.finding import NotFoundError, found
+from initpy.ctl.following import NOT_FOUND, Foreground, Logs, follow
 from initpy.ctl.selecting import matching, without_patterns
 from initpy.ctl.table import Look, clock, cut, lines
 from initpy.ctl.trees import Trees, Usage, usages
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     _Verb = Callable[[Server, Namespace], int]
 
+_NOBODY = {"status": exits.STATUS_UNKNOWN, "health": exits.FAILED}
+"""Exit codes when nobody answers, where they are others than elsewhere."""
+
 HOME_AND_CLEAR = "\x1b[H\x1b[J"
 
 
@@ -36,7 +39,11 @@ def run(options: Namespace) -> int:
             from initpy.ctl import completion  # noqa: PLC0415
 
             return completion.main(options.shell)
-        return _VERBS[options.verb](_server(options), options)
+        try:
+            return _VERBS[options.verb](_server(options), options)
+        except (UnreachableError, NotFoundError) as exc:
+            console.complain(str(exc))
+            return _NOBODY.get(options.verb, exits.NOT_RUNNING)
 
     return console.run(command)
 
@@ -53,11 +60,7 @@ def _server(options: Namespace) -> Server:
 
 
 def _status(server: Server, options: Namespace) -> int:
-    try:
-        return _Status(server, options).run()
-    except UnreachableError as exc:
-        console.complain(str(exc))
-        return exits.STATUS_UNKNOWN
+    return _Status(server, options).run()
 
 
 class _Status:
@@ -282,7 +285,13 @@ def _shutdown(server: Server, _options: Namespace) -> int:
 
 def _tail(server: Server, options: Namespace) -> int:
     if options.follow:
-        follow(server, f"/logtail/{options.name}/{options.channel}")
+        try:
+            follow(server, f"/logtail/{options.name}/{options.channel}")
+        except RefusedError as exc:
+            if exc.status != NOT_FOUND:
+                raise
+            console.complain(f"there is no log of {options.name} ({options.channel}) to follow")
+            return exits.FAILED
         return exits.OK
     actions = Actions(server, console.say)
     actions.show_log(options.name, options.channel, options.bytes)

@@ -315,6 +315,8 @@ def test_nothing_answers(initpy_command: list[str], tmp_path: Path) -> None:
         assert said_of(verb, socket=nowhere) == Said(
             code, "", f"initpy: nothing answers at {nowhere}: No such file or directory\n"
         )
+    assert (said_of("status", socket="").code, said_of("health", socket="").code) == (4, 1)
+    assert said_of("health", "-s", nowhere, socket="").code == 1
     assert said_of("version", socket="") == Said(
         7, "", "initpy: INITPY_SOCKET is empty, which means that there is no control socket\n"
     )
