@@ -74,7 +74,7 @@ def run(birth: Birth, orders_fd: int) -> int:
             *own_methods(mirror, journal),
         )
     )
-    answers = Answers(Access(birth.plan), methods, tails, _say)
+    answers = Answers(Access(birth.plan), methods, tails, _say, mirror.snapshot)
     server = Server(birth.listeners, answers.answer, birth.plan.idle_s, is_needed)
 
     def listen() -> None:

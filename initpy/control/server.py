@@ -94,8 +94,7 @@ class Server:
                     self._accept(fd)
             if self._is_leaving:
                 for fd in self._sockets:
-                    if fd in self._sockets:
-                        poll.unregister(fd)
+                    poll.unregister(fd)
                 self._sockets.clear()
                 if not self._count():
                     return TOLD_TO_LEAVE
@@ -226,7 +225,7 @@ class _Connection:
         for part in answered:
             if part:
                 self._write(part)
-            elif self._has_hung_up():
+            elif self._has_hung_up() or self._server.is_leaving:
                 break
         return False
 

@@ -20,7 +20,7 @@ VERBS = {
     "logs": "what programs have written, with their names before it",
     "tail": "the end of what one program has written, as it is",
     "events": "what happens to the programs, as it happens",
-    "fg": "show what a program writes, and give it what is typed",
+    "fg": "show what a program writes, until Ctrl-C",
     "health": "exit code 0 if all that matters is up, 1 if not: for HEALTHCHECK",
     "reread": "read the file again, and say what is different; nothing changes",
     "update": "read the file again, and do what is different",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 
@@ -14,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+
+STDOUT = 1
 
 _CHANNELS = ("stdout", "stderr")
 
@@ -35,8 +38,14 @@ def follow(server: Server, path: str) -> None:
     """Write what a stream has, as it is, to stdout, until it ends."""
     sys.stdout.flush()
     for piece in server.stream(path):
-        sys.stdout.buffer.write(piece)
-        sys.stdout.buffer.flush()
+        _write(piece)
+
+
+def _write(raw: bytes) -> None:
+    """To stdout, past Python's buffer: a thread that writes there when Python exits, with the rest
+    of us, would make it abort."""
+    while raw:
+        raw = raw[os.write(STDOUT, raw) :]
 
 
 class Foreground:
@@ -158,9 +167,10 @@ class Logs:
                 self._write(name, f"({exc})".encode())
         except CallError as exc:
             self._write(name, f"({exc})".encode())
+        except OSError:  # nobody reads any more: `initpy logs -f | head`
+            os._exit(exits.OK)
 
     def _write(self, name: str, line: bytes) -> None:
         before = f"{name:<{self._width}} | ".encode() if self._width else b""
         with self._lock:
-            sys.stdout.buffer.write(before + line + b"\n")
-            sys.stdout.buffer.flush()
+            _write(before + line + b"\n")

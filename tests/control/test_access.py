@@ -118,7 +118,7 @@ def test_over_the_network(start_init: Start, host: str) -> None:
         + program("web"),
         as_pid1=False,
     )
-    wait_for(init.socket.exists)
+    init.wait_for_log("web entered RUNNING")
 
     def status(headers: dict[str, str]) -> int:
         connection = http.client.HTTPConnection(host, port, timeout=20)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
+from initpy.core.messages import Answer
 from initpy.core.supervisor import Supervisor
+from initpy.core.values import replace
 from initpy.feeding import MAX_QUEUE_BYTES, Feed, order_in
+from initpy.plan import Plan
+from initpy.serving import Serving
 from initpy.wire import Frames
 
 
@@ -40,6 +45,27 @@ def test_what_has_waited_comes_whole_and_in_order() -> None:
             feed.write()
         assert [it[1] for it in found if isinstance(it, tuple)] == list(range(3000))
         assert not feed.backlog
+    finally:
+        os.close(read_fd)
+        os.close(write_fd)
+
+
+def test_an_answer_comes_after_what_the_order_has_changed() -> None:
+    read_fd, write_fd = os.pipe()
+    os.set_blocking(write_fd, False)
+    before = Supervisor()
+    after = replace(before, spare=Plan(processes=()))
+
+    def nothing(*_: object) -> Any:
+        raise AssertionError
+
+    serving = Serving(nothing, nothing, nothing, nothing, nothing, nothing, lambda: after, nothing)
+    try:
+        serving._helper_pid, serving._feed = 7, Feed(write_fd, before)
+        serving.answer(Answer(8, 1, ""))  # another's
+        serving.answer(Answer(7, 2, "BAD_NAME"))
+        found = Frames().feed(os.read(read_fd, 65536))
+        assert found == [("spare", Plan(processes=())), ("answer", 2, "BAD_NAME")]
     finally:
         os.close(read_fd)
         os.close(write_fd)

@@ -216,6 +216,20 @@ def test_a_group_that_was_removed_can_be_added_again() -> None:
     assert story.state_of("g:a") == story.state_of("g:b") == State.RUNNING
 
 
+def test_a_late_timer_of_one_that_was_removed_is_not_of_the_one_that_is_added() -> None:
+    story = Story(spec("web"), spec("other"))
+    for _ in range(3):
+        story.ask(Stop("web", by_operator=True))
+        story.exit("web")
+        story.ask(Start("web", by_operator=True))
+    story.ask(Stop("web", by_operator=True))
+    story.exit("web")
+    old = story.state.processes["web"].epoch
+    story.ask(RemoveGroup("web"))
+    story.ask(AddGroup("web"))
+    assert story.state.processes["web"].epoch > old
+
+
 def test_the_last_group_can_be_taken_away_and_the_container_stays_up() -> None:
     story = Story(spec("web"))
     story.ask(Stop("web", by_operator=True))

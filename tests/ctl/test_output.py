@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.ctl.support import TIMEOUT_S, Client, Said
 from tests.pid1.toml import command
 from tests.support import wait_for
@@ -114,3 +116,41 @@ def test_following_begins_with_a_whole_line_and_then_loses_none(
     numbers = [int(line.partition("-")[0]) for line in seen]
     assert numbers[0] > 1001
     assert numbers == [*range(numbers[0], 1100), *range(1101, 1200)]
+
+
+def test_a_program_in_front(start: Start) -> None:
+    argv = ["sh", "-c", "while sleep 0.1; do echo tick; done"]
+    _, client = start('[init]\nlog = "prefix"\n' + command("web", argv, startsecs=0))
+    wait_for_lines(client, "logs", "web", count=1)
+    with client.begin("fg", "web") as front:
+        assert front.stdout is not None
+        assert front.stdin is not None
+        assert front.stdout.readline() == "==> Press Ctrl-C to exit <==\n"
+        assert front.stdout.readline() == "tick\n"
+        front.stdin.write("hello\n")
+        front.stdin.flush()
+        said = front.communicate(timeout=TIMEOUT_S)[0]
+    assert front.returncode == 0
+    assert "ERROR: NO_FILE" in said
+    assert "Exiting foreground\n" in said
+    assert client("fg", "web").out.endswith("Exiting foreground\n")  # nothing is typed
+    assert client("fg", "nope") == Said(1, "ERROR: bad process name supplied\n", "")
+    client("stop", "web")
+    assert client("fg", "web") == Said(1, "ERROR: process not running\n", "")
+
+
+@pytest.mark.parametrize(
+    "words", [["logs", "-f", "web", "quiet"], ["tail", "-f", "web"]], ids=" ".join
+)
+def test_nobody_who_reads_is_the_end_of_following(start: Start, words: list[str]) -> None:
+    argv = ["sh", "-c", "while sleep 0.1; do echo tick; done"]
+    quiet = command("quiet", ["sleep", "1000"], startsecs=0)
+    _, client = start('[init]\nlog = "prefix"\n' + command("web", argv, startsecs=0) + quiet)
+    wait_for_lines(client, "logs", "web", count=1)
+    with client.begin(*words) as following:
+        assert following.stdout is not None
+        assert following.stdout.readline().endswith("tick\n")
+        following.stdout.close()
+        assert following.wait(TIMEOUT_S) == 0
+        assert following.stderr is not None
+        assert following.stderr.read() == ""
