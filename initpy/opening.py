@@ -106,12 +106,19 @@ def _on_network(host: bytes, port: int) -> list[Listener]:
 
 
 def close(listener: Listener) -> None:
-    """Listen there no more. A path is removed, if it still is ours."""
+    """Listen there no more, for which this may be called again. A path is removed, if it still is
+    ours."""
+    for do in (_remove, _close_fd):
+        try:
+            do(listener)
+        except OSError:  # the file system is read-only by now; or a fault has come between
+            continue
+
+
+def _close_fd(listener: Listener) -> None:
     posix.close(listener.fd)
-    if not listener.path:
-        return
-    try:
-        if inode_of(listener.path) == listener.inode:
-            posix.unlink(listener.path)
-    except OSError:  # the file system is read-only by now
-        pass
+
+
+def _remove(listener: Listener) -> None:
+    if listener.path and inode_of(listener.path) == listener.inode:
+        posix.unlink(listener.path)

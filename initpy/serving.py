@@ -37,9 +37,10 @@ if TYPE_CHECKING:
     RunControl = Callable[[Birth, int], int]
     ForkControl = Callable[[Callable[[int], int]], int]
 
-FIRST_DELAY_S, LAST_DELAY_S = 0.05, 30.0
+FIRST_DELAY_S, LAST_DELAY_S = 0.05, 1.0
 """A helper that has died is replaced by the next connection at once, and if that one dies soon,
-after 50 ms, 100 ms …"""
+after 50 ms, 100 ms … up to 1 s, and not more: a client waits for it, and one fork in a second is
+little."""
 
 LONG_LIFE_S = 10.0
 """One that has lived so long did not die soon."""
@@ -170,12 +171,11 @@ class Serving:
     def close(self) -> None:
         """The end: listen no more. No path is left of ours."""
         self.stay_away()
-        listeners, self._listeners = self._listeners, ()
-        if listeners:
-            from initpy.opening import close  # noqa: PLC0415
+        while self._listeners:
+            from initpy.opening import close  # noqa: PLC0415 - it is there since they were made
 
-            for listener in listeners:
-                close(listener)
+            close(self._listeners[0])
+            self._listeners = self._listeners[1:]
 
     def url(self) -> bytes:
         """Where clients find it, in supervisord's words; empty: nowhere."""

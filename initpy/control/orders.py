@@ -25,6 +25,7 @@ from initpy.control.faults import (
     SUCCESS,
     Fault,
 )
+from initpy.control.http import HttpError
 from initpy.control.link import LinkError
 from initpy.control.methods import Method
 from initpy.core.states import IDLE, SIGNALLABLE, State, Wanted
@@ -292,7 +293,8 @@ class Orders:
         try:
             return self._link.order(*words, on_success=on_success)
         except LinkError:
-            raise Fault(SHUTDOWN_STATE) from None
+            self.check_phase()
+            raise HttpError(503, "initpy has hung up on this helper: ask again") from None
 
     def _for_all(
         self,

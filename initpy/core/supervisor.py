@@ -501,7 +501,7 @@ class Turn:
         if concerned and all(map(has_ended_by_itself, givers)):
             name = givers[0].spec.program
             self.shut_down(Cause(0, f"'{name}', whose exit code is the container's, has ended"))
-        elif not supervisor.processes:
+        elif supervisor.spare is not None and not supervisor.processes:
             pass  # clients have taken them away, and may bring others
         elif not (supervisor.waiting or supervisor.reloaded or self.notices) and all(
             is_down(other) and not other.pid and not is_held_by_operator(other)

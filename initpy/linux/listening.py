@@ -8,6 +8,9 @@ from initpy.linux.errnos import EADDRINUSE, ECONNREFUSED, ENOENT
 
 BACKLOG = 128
 
+MAX_PATH_BYTES = 107
+"""What an address of a Unix socket can hold."""
+
 _S_IFMT, _S_IFSOCK = 0o170000, 0o140000
 
 
@@ -28,28 +31,31 @@ def listen_at_path(path: bytes, mode: int, uid: int, gid: int) -> int:
     directory = path.rpartition(b"/")[0]
     if directory:
         _make_directory(directory)
-    _remove_stale(path)
+    _check_unused(path)
     import _socket  # noqa: PLC0415
 
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    mask = posix.umask(0o777)  # nobody connects before it is as it shall be
+    # It gets its name when it is ready, so that whoever finds it can connect.
+    temporary = path + b"~" if len(path) < MAX_PATH_BYTES else path
+    umask = posix.umask(0o777)
     try:
-        sock.bind(path)
+        _unlink_if_there(temporary)
+        sock.bind(temporary)
+        try:
+            if uid != -1 or gid != -1:
+                posix.chown(temporary, uid, gid)
+            posix.chmod(temporary, mode)
+            sock.listen(BACKLOG)
+            sock.setblocking(False)
+            posix.rename(temporary, path)
+        except BaseException:
+            posix.unlink(temporary)
+            raise
     except BaseException:
         sock.close()
         raise
     finally:
-        posix.umask(mask)
-    try:
-        if uid != -1 or gid != -1:
-            posix.chown(path, uid, gid)
-        posix.chmod(path, mode)
-        sock.listen(BACKLOG)
-        sock.setblocking(False)
-    except BaseException:
-        sock.close()
-        posix.unlink(path)
-        raise
+        posix.umask(umask)
     return _handed_on(sock)
 
 
@@ -123,7 +129,15 @@ def _make_directory(path: bytes) -> None:
         pass
 
 
-def _remove_stale(path: bytes) -> None:
+def _unlink_if_there(path: bytes) -> None:
+    try:
+        posix.stat(path)
+    except FileNotFoundError:
+        return
+    posix.unlink(path)
+
+
+def _check_unused(path: bytes) -> None:
     try:
         mode = posix.stat(path).st_mode
     except OSError as exc:
@@ -145,4 +159,3 @@ def _remove_stale(path: bytes) -> None:
         raise InUseError(EADDRINUSE, "somebody is listening there")
     finally:
         sock.close()
-    posix.unlink(path)

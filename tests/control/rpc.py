@@ -8,7 +8,7 @@ import xmlrpc.client
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tests.support import children, wait_for
+from tests.support import children, fds_of, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,12 +40,12 @@ class _Transport(xmlrpc.client.Transport):
 def connected(path: Path) -> socket.socket:
     """A connection, nothing sent yet."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.settimeout(30)
     try:
-        sock.connect(str(path))
+        sock.connect(str(path))  # waits where many have connected and not been accepted
     except BaseException:
         sock.close()
         raise
+    sock.settimeout(30)
     return sock
 
 
@@ -86,18 +86,17 @@ def exchange(path: Path, raw: bytes) -> bytes:
 
 
 def helper_of(init: Init) -> int:
-    """The pid of its control helper, as soon as there is one: the child that has its news."""
+    """The pid of its control helper, as soon as there is one: the child that has its sockets."""
 
     def find() -> int:
         for pid in children(init.pid):
             try:
-                with open(f"/proc/{pid}/cmdline", "rb") as own:
-                    cmdline = own.read()
-                with open(f"/proc/{init.pid}/cmdline", "rb") as own:
-                    if own.read() == cmdline:
-                        return pid
+                if listening <= {it for it in fds_of(pid) if it.startswith("socket:")}:
+                    return pid
             except OSError:
                 continue
         return 0
 
+    listening = {it for it in fds_of(init.pid) if it.startswith("socket:")}
+    assert listening
     return wait_for(find, about="the control helper")

@@ -26,6 +26,10 @@ def names(process_infos: list[dict[str, Any]]) -> list[str]:
     return [f"{it['name']} {it['statename']}" for it in process_infos]
 
 
+def wait_for_end_of(pid: int) -> None:
+    wait_for(lambda: not is_alive(pid), about=f"the end of helper {pid}")
+
+
 def test_the_first_client_finds_a_helper_and_the_state_as_it_is(start_either: Start) -> None:
     init = start_either(program("web") + program("other", autostart=False))
     init.wait_for_log("web entered RUNNING")
@@ -235,3 +239,59 @@ def test_a_connection_that_says_nothing_keeps_nobody_out(start_init: Start) -> N
     finally:
         for sock in silent:
             sock.close()
+
+
+def test_a_helper_that_nobody_wants_leaves_and_the_next_client_gets_another(
+    start_init: Start,
+) -> None:
+    init = start_init("[control]\nidle = 0.2\n" + program("web"))
+    init.wait_for_log("web entered RUNNING")
+    for _ in range(2):
+        with rpc(init) as supervisor:
+            assert names(supervisor.getAllProcessInfo()) == ["web RUNNING"]
+            helper = helper_of(init)
+        wait_for_end_of(helper)
+    assert "control helper" not in init.log()
+
+
+def test_a_client_keeps_the_helper(start_init: Start) -> None:
+    """As long as it is connected, and so does one that follows a log."""
+    init = start_init(
+        "[control]\nidle = 0.1\n"
+        + program("web")
+        + 'log = "prefix"\n'
+        + program("fast", "after=1:0")
+    )
+    init.wait_for_log("web entered RUNNING")
+    with connected(init.socket) as follower:
+        follower.sendall(b"GET /logtail/web HTTP/1.1\r\n\r\n")
+        head = b""
+        while b"ready" not in head:
+            head += follower.recv(1000)
+        helper = helper_of(init)
+        init.wait_for_log("exited: fast")
+        assert is_alive(helper)
+    wait_for_end_of(helper)
+
+
+def test_a_new_place_for_the_socket(start_init: Start, tmp_path: Path) -> None:
+    """A reload makes the new one and removes the old one; open requests are answered first."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    init = start_init(f'[control]\nsocket = "{old}"\n' + program("web"))
+    init.socket = old
+    init.wait_for_log("web entered RUNNING")
+    with rpc(init) as supervisor:
+        helper = helper_of(init) if supervisor.getPID() else 0
+        init.config.write_text(f'[control]\nsocket = "{new}"\n' + program("web"))
+        init.kill(signal.SIGHUP)
+        wait_for(new.exists)
+        wait_for(lambda: not is_alive(helper))
+    assert not old.exists()
+    init.socket = new
+    with rpc(init) as supervisor:
+        assert names(supervisor.getAllProcessInfo()) == ["web RUNNING"]
+    init.config.write_text("[control]\nsocket = false\n" + program("web"))
+    init.kill(signal.SIGHUP)
+    wait_for(lambda: not new.exists())
+    init.wait_for_log("reloaded", times=2)
+    assert init.stop() == 0
