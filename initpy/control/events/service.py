@@ -92,7 +92,8 @@ class EventService:
         """By key and channel: the pid of the instance, and what is found in its output."""
         self._specs = {key: process.spec for key, process in supervisor.processes.items()}
         self._early: deque[tuple[str, str, int, bytes]] = deque(maxlen=MAX_EARLY)
-        """Output of instances that are not known so far."""
+        """Output of instances that are not known so far, for the relay may be quicker than what is
+        told of processes; and what came behind it."""
         self._hub = Hub(server, say)
         self._ticks = Ticks(time.time())
         self._connections: dict[str, Connection] = {}
@@ -336,7 +337,8 @@ class EventService:
     def _take_output(self, key: str, channel: str, pid: int, raw: bytes) -> None:
         spec = self._specs.get(key)
         written_by = pid or self._pids.get(key, 0)
-        if spec is None or not written_by:  # the relay is quicker than what is told of processes
+        is_behind = any(it[:2] == (key, channel) for it in self._early)
+        if spec is None or not written_by or is_behind:
             self._early.append((key, channel, pid, raw))
             return
         plan = spec.stderr if channel == "stderr" else spec.stdout
@@ -371,7 +373,7 @@ class EventService:
             self._pids[key] = process.pid
         if self._early and process.pid:
             early, self._early = self._early, deque(maxlen=MAX_EARLY)
-            for output in early:
+            for output in early:  # those of others wait on, in their order
                 self._take_output(*output)
         if old != NO_MOVE:
             event = payloads.process_state(
