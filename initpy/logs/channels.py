@@ -255,7 +255,7 @@ class ChannelRelay:
         memory, held = self._memory, self._held
         self._set_watched(True)
         memory.desk[: len(held)] = held
-        if self._is_idle:
+        if self._is_idle and self._total:  # else the first instance may be writing by now
             self._marks.append((self._total + self.count_waiting(), 0))
         missing = min(self._total - memory.tail_total(self.slot), len(held))
         if missing > 0:
@@ -335,10 +335,14 @@ class ChannelRelay:
         else:
             self._pid = pid
 
-    def set_ended(self) -> None:
-        """The instance has ended: behind what is in the pipe now, an unfinished line is one."""
+    def set_ended(self, *, is_followed: bool = False) -> None:
+        """The instance has ended: behind what is in the pipe now, an unfinished line is one. Where
+        it is followed already by another, which may have written some of that, nobody knows where
+        the one ends and the other begins, and no line is cut."""
         self._is_idle = True
-        self._marks.append((self._total + self.count_waiting(), 0))
+        waiting = self.count_waiting()
+        if not (is_followed and waiting):
+            self._marks.append((self._total + waiting, 0))
         self._pass_marks()
 
     def _pass_marks(self) -> None:

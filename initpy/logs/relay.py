@@ -221,12 +221,17 @@ class Relay:
         raw = os.read(self._plan.commands_fd, COMMAND_BYTES)
         if not raw:
             self._exit_code = LEFT
-        for command in self._frames.feed(raw):
+        commands = self._frames.feed(raw)
+        for number, command in enumerate(commands):
             match command:
                 case ("started", int(slot), int(pid)) if slot in self._by_slot:
                     self._by_slot[slot].set_started(pid)
                 case ("ended", int(slot)) if slot in self._by_slot:
-                    self._by_slot[slot].set_ended()
+                    later = commands[number + 1 :]
+                    is_followed = any(
+                        it[:2] == ("started", slot) for it in later if isinstance(it, tuple)
+                    )
+                    self._by_slot[slot].set_ended(is_followed=is_followed)
                 case ("close", int(slot)) if slot in self._by_slot:
                     self._closing.add(slot)
                 case ("started" | "ended" | "close", *_):
