@@ -220,7 +220,7 @@ def test_events_as_they_come(start: Start) -> None:
             while not seen or seen[-1]["to"] != "STOPPED":
                 seen.append(json.loads(events.stdout.readline()))
             lines = [texts.stdout.readline()]
-            while "STOPPED" not in lines[-1]:
+            while "-> STOPPED" not in lines[-1]:
                 lines.append(texts.stdout.readline())
         finally:
             for each in (events, texts):
