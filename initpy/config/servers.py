@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from initpy.config.expansion import expanded
-from initpy.config.kinds import Account, Kind, has_no_nul, is_whole
+from initpy.config.kinds import Account, Kind, Text, has_no_nul, is_whole
 from initpy.config.problems import kind_of, shown
 
 TYPE_CHECKING = False
@@ -105,22 +105,8 @@ class Listen(Kind):
         return tuple(found) if found else None
 
 
-class Secret(Kind):
+class Secret(Text):
     """A text that no problem shows; read as it is, not expanded yet."""
-
-    what: str
-
-    @property
-    def expected(self) -> str:
-        return self.what
-
-    @property
-    def schema(self) -> Schema:
-        return {"type": "string", "minLength": 1}
-
-    @property
-    def expands(self) -> bool:
-        return True
 
     def read(self, value: object, place: Place) -> str | None:
         if not isinstance(value, str) or not value:

@@ -5,6 +5,22 @@
 
 from __future__ import annotations
 
+from initpy.control.faults import (
+    ABNORMAL_TERMINATION,
+    ALREADY_ADDED,
+    ALREADY_STARTED,
+    BAD_NAME,
+    BAD_SIGNAL,
+    CANT_REREAD,
+    FAILED,
+    NO_FILE,
+    NOT_EXECUTABLE,
+    NOT_RUNNING,
+    SHUTDOWN_STATE,
+    SPAWN_ERROR,
+    STILL_RUNNING,
+    SUCCESS,
+)
 from initpy.core.states import State
 from initpy.ctl import exits
 from initpy.ctl.calls import Fault
@@ -15,21 +31,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from initpy.ctl.calls import Server
-
-SHUTDOWN_STATE = 6
-BAD_NAME = 10
-BAD_SIGNAL = 11
-NO_FILE = 20
-NOT_EXECUTABLE = 21
-FAILED = 30
-ABNORMAL_TERMINATION = 40
-SPAWN_ERROR = 50
-ALREADY_STARTED = 60
-NOT_RUNNING = 70
-SUCCESS = 80
-ALREADY_ADDED = 90
-STILL_RUNNING = 91
-CANT_REREAD = 92
 
 ALL = "all"
 

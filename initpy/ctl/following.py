@@ -6,9 +6,9 @@ import os
 import sys
 import threading
 
+from initpy.control.faults import BAD_NAME, FAILED, NO_FILE, NOT_RUNNING
 from initpy.core.states import State
 from initpy.ctl import exits
-from initpy.ctl.actions import BAD_NAME, FAILED, NO_FILE, NOT_RUNNING
 from initpy.ctl.calls import CallError, Fault, RefusedError, Server
 
 TYPE_CHECKING = False

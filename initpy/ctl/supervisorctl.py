@@ -8,8 +8,9 @@ import getopt
 import os
 import sys
 
+from initpy.control.faults import SHUTDOWN_STATE
 from initpy.ctl import console, exits
-from initpy.ctl.actions import SHOWN_BYTES, SHUTDOWN_STATE, Actions
+from initpy.ctl.actions import SHOWN_BYTES, Actions
 from initpy.ctl.calls import CallError, Fault, RefusedError, Server, UnreachableError
 from initpy.ctl.finding import NotFoundError, found
 from initpy.ctl.following import Foreground, follow

@@ -6,8 +6,9 @@ import os
 import sys
 import time
 
+from initpy.control.faults import NOT_RUNNING
 from initpy.ctl import console, exits
-from initpy.ctl.actions import ALL, NOT_RUNNING, STOPPED_STATES, Actions, join_name
+from initpy.ctl.actions import ALL, STOPPED_STATES, Actions, join_name
 from initpy.ctl.calls import Fault, RefusedError, UnreachableError
 from initpy.ctl.finding import NotFoundError, found
 from initpy.ctl.following import NOT_FOUND, Foreground, Logs, follow

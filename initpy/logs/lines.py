@@ -11,9 +11,6 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Iterator
 
-MORE_OF_A_CHARACTER = (0x80, 0xC0)
-"""UTF-8: after its first byte, the two highest bits of each are these."""
-
 
 class Run:
     """Whole lines, each with its newline; or a piece of one that was cut; or one message."""

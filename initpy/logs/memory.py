@@ -32,8 +32,9 @@ MAGIC = int.from_bytes(b"initpyL2", "big")
 
 SLOTS_AT = 4096
 SLOT_BYTES = 512
-MAX_SLOTS = 16_000
-DESK_AT = 8 * 2**20
+DESK_AT = 12 * 2**20
+"""Behind 24,568 slots: two for each of the 10,000 processes that a file may have."""
+
 DESK_BYTES = 512 * 1024
 REGIONS_AT = 16 * 2**20
 REGION_BYTES = 2 * 2**20
