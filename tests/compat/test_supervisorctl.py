@@ -175,6 +175,7 @@ def sides(request: pytest.FixtureRequest) -> Iterator[tuple[Side, Side]]:
             shutil.rmtree(folder)
 
 
+@pytest.mark.parametrize("sides", ["initpy"], indirect=True)
 @pytest.mark.parametrize("actions", [LOOKING, ORDERS], ids=["looking", "orders"])
 def test_every_action(sides: tuple[Side, Side], actions: list[str]) -> None:
     real, ours = sides

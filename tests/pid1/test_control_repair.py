@@ -64,7 +64,7 @@ def until_answered(init: Init, method: str, *parameters: object) -> Any:
         except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError):
             return []
 
-    return wait_for(ask, within_s=60)[0]
+    return wait_for(ask, within_s=300)[0]
 
 
 def states_of(init: Init) -> dict[str, str]:
@@ -73,15 +73,15 @@ def states_of(init: Init) -> dict[str, str]:
 
 def lead_a_life(init: Init) -> None:
     """Orders that are lost with a connection may have been carried out."""
-    init.wait_for_log("web entered RUNNING", within_s=60)
+    init.wait_for_log("web entered RUNNING", within_s=300)
     assert until_answered(init, "startProcess", "manual") in (True, 60)
     assert until_answered(init, "stopProcess", "manual") in (True, 70)
     init.config.write_text(LIFE + NEW)
     assert until_answered(init, "reloadConfig")
     assert until_answered(init, "addProcessGroup", "new") in (True, 90)
-    init.wait_for_log("new entered RUNNING", within_s=60)
+    init.wait_for_log("new entered RUNNING", within_s=300)
     expected = {"web": "RUNNING", "manual": "STOPPED", "new": "RUNNING"}
-    wait_for(lambda: states_of(init) == expected, within_s=60)
+    wait_for(lambda: states_of(init) == expected, within_s=300)
     assert until_answered(init, "stopProcess", "new") in (True, 70)
     assert until_answered(init, "removeProcessGroup", "new") in (True, 10)
     assert init.stop() == 0

@@ -176,14 +176,14 @@ def test_a_fault_at_every_point(start_init: Start, tmp_path: Path, point: str, w
     assert faulty.init.log().count("a bug in initpy") == 1
 
 
-def test_a_fault_in_every_line(start_either: Start, tmp_path: Path) -> None:
+def test_a_fault_in_every_line(start_init: Start, tmp_path: Path) -> None:
     """In one life, in each line of the loop, of the helpers and of the sweeps, when it is reached
     for the first time: some 500 faults, and as many images."""
     marks = tmp_path / "marks"
     # The same fact meets with more than two of them.
     patch = FAST + "from initpy import repair; repair._drop_what_fails_again = lambda _: None\n"
     lines = "lines initpy.pid1 initpy.helpers initpy.sweeping\n"
-    faulty = Faulty(start_either, tmp_path, lives(marks), lines, patch=patch)
+    faulty = Faulty(start_init, tmp_path, lives(marks), lines, patch=patch)
     lead_a_life(faulty.init, marks, within_s=300)
     struck = (faulty.folder / "001").read_text().count(".py:")
     assert struck > 300
