@@ -224,6 +224,8 @@ class LoggingOut:
         To kill a relay loses nothing.
         """
         if self._drain_until is not None and now >= self._drain_until + LEAST_DRAIN_S:
+            if self._relay_pid:  # PID 1's end is its own only where that is the namespace's
+                syscalls.kill(self._relay_pid, SIGKILL)
             self._end_drain("the relay hangs")
         elif self._kill_at is not None and now >= self._kill_at:
             self._kill_at = None

@@ -119,3 +119,15 @@ class LogPlan(Value):
     events_fd: int = -1
     """A packet goes here for what a channel with `told_as` has written: a frame of (told_as,
     channel, pid, bytes). What it does not take is dropped. -1: nobody hears of it."""
+
+
+def at_line_begin(pattern: str) -> bytes:
+    """The regular expression `multiline` as it is looked for: at the beginning of a line. Flags at
+    its own beginning, such as `(?i)`, hold for all of it."""
+    raw = pattern.encode("utf-8", "surrogateescape")
+    flags = b""
+    if raw.startswith(b"(?"):
+        end = raw.find(b")")
+        if end > 2 and raw[2:end].isalpha():
+            flags, raw = raw[2:end], raw[end + 1 :]
+    return b"(?%b:^(?:%b))" % (flags, raw) if flags else b"^(?:%b)" % raw

@@ -17,6 +17,7 @@ from initpy.logplan import (
     SYSLOG,
     ChannelPlan,
     Sink,
+    at_line_begin,
 )
 
 TYPE_CHECKING = False
@@ -111,7 +112,7 @@ class Pattern(Kind):
         import re  # noqa: PLC0415 - 3 ms, for those who want it
 
         try:
-            re.compile(value.encode("utf-8", "surrogateescape"))
+            re.compile(at_line_begin(value), re.MULTILINE)
         except (re.error, OverflowError, RecursionError) as exc:
             place.problem(f"it is no regular expression: {exc}")
             return None

@@ -376,7 +376,8 @@ PROGRAM = Section(
         Setting(
             "json_merge",
             Flag(),
-            "With `json`: a line that is a JSON object already has its fields beside ours.",
+            "With `json`: a line that is a JSON object already has its fields beside ours; a name"
+            " that is taken gets a `_`.",
             False,
         ),
         Setting("strip_ansi", Flag(), "Leave out the escape sequences for terminals.", False),

@@ -73,7 +73,7 @@ def _read(raw: bytes) -> _Reader:
     parser.EntityDeclHandler = _refuse
     try:
         parser.Parse(raw, True)
-    except pyexpat.ExpatError as exc:
+    except (pyexpat.ExpatError, LookupError, ValueError) as exc:  # or an encoding that is none
         raise XmlError(f"no XML: {exc}") from None
     return reader
 

@@ -130,10 +130,14 @@ def _make_directory(path: bytes) -> None:
 
 
 def _unlink_if_there(path: bytes) -> None:
+    """The socket of one that ended while it made it; no other file."""
     try:
-        posix.stat(path)
+        mode = posix.lstat(path).st_mode
     except FileNotFoundError:
         return
+    if mode & _S_IFMT != _S_IFSOCK:
+        name = path.decode(errors="replace")
+        raise FileExistsError(17, f"there is a file of another kind at {name}")
     posix.unlink(path)
 
 

@@ -203,7 +203,7 @@ class ChannelRelay:
             len(outlets) == 1 and not outlets[0].is_shared and not channel.plan.sinks[0].drops
         )
         self._pid = channel.pid
-        self._is_idle = channel.pid == 0
+        self.is_idle = channel.pid == 0
         """Nobody writes to it; but for those whom the last instance has left."""
         counts = memory.claim(channel.slot, channel.serial, making)
         state, taken = memory.restore(channel.slot)
@@ -255,7 +255,7 @@ class ChannelRelay:
         memory, held = self._memory, self._held
         self._set_watched(True)
         memory.desk[: len(held)] = held
-        if self._is_idle and self._total:  # else the first instance may be writing by now
+        if self.is_idle and self._total:  # else the first instance may be writing by now
             self._marks.append((self._total + self.count_waiting(), 0))
         missing = min(self._total - memory.tail_total(self.slot), len(held))
         if missing > 0:
@@ -329,20 +329,16 @@ class ChannelRelay:
 
     def set_started(self, pid: int) -> None:
         """Another instance writes to it, behind all that came before the end of the last one."""
-        self._is_idle = False
+        self.is_idle = False
         if self._marks:
             self._marks.append((self._marks[-1][0], pid))
         else:
             self._pid = pid
 
-    def set_ended(self, *, is_followed: bool = False) -> None:
-        """The instance has ended: behind what is in the pipe now, an unfinished line is one. Where
-        it is followed already by another, which may have written some of that, nobody knows where
-        the one ends and the other begins, and no line is cut."""
-        self._is_idle = True
-        waiting = self.count_waiting()
-        if not (is_followed and waiting):
-            self._marks.append((self._total + waiting, 0))
+    def set_ended(self) -> None:
+        """The instance has ended: behind what is in the pipe now, an unfinished line is one."""
+        self.is_idle = True
+        self._marks.append((self._total + self.count_waiting(), 0))
         self._pass_marks()
 
     def _pass_marks(self) -> None:

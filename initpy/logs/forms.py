@@ -121,14 +121,17 @@ class Json:
 
         try:
             theirs = json.loads(line)
+            if type(theirs) is not dict:
+                return b""
+            fields = {"time": stamp(time_ns).decode(), **self._own, "pid": pid}
+            for key, value in theirs.items():
+                while key in fields:
+                    key += "_"  # noqa: PLW2901 - ours stay, and none of theirs is lost
+                fields[key] = value
+            # What JSON has no number for (1e999, NaN) stays text.
+            return json.dumps(fields, separators=(",", ":"), allow_nan=False).encode() + b"\n"
         except (ValueError, RecursionError):
             return b""
-        if type(theirs) is not dict:
-            return b""
-        fields = {"time": stamp(time_ns).decode(), **self._own, "pid": pid}
-        for key, value in theirs.items():
-            fields[key + "_" if key in self._own or key == "pid" else key] = value
-        return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
 
 
 class Syslog:

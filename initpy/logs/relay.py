@@ -11,7 +11,17 @@ import os
 import select
 import time
 
-from initpy.logplan import DRAINED, FILE, JSON, LEFT, OUT_OF_TIME, PREFIX, STREAM, SYSLOG
+from initpy.logplan import (
+    DRAINED,
+    FILE,
+    JSON,
+    LEFT,
+    OUT_OF_TIME,
+    PREFIX,
+    STREAM,
+    SYSLOG,
+    at_line_begin,
+)
 from initpy.logs.channels import READ_BYTES, ChannelRelay, Outlet
 from initpy.logs.files import LogFile
 from initpy.logs.forms import COLOURS, Json, Prefix, Raw, Syslog
@@ -53,7 +63,7 @@ COMMAND_BYTES = 65536
 TOLD_BYTES = 32 * 1024
 """What event listeners are told of is cut into pieces of that size."""
 
-ESCAPES = rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])"
+ESCAPES = rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\-_])"
 """What `strip_ansi` takes out."""
 
 EVENTS = rb"<!--XSUPERVISOR:BEGIN-->.*?<!--XSUPERVISOR:END-->"
@@ -128,7 +138,8 @@ class Relay:
     def _turn(self) -> None:
         ready = self._epoll.poll(self._wait_s())
         most = READ_BYTES if len(ready) <= MANY else max(LEAST_BYTES, ROUND_BYTES // len(ready))
-        if any(fd == self._plan.commands_fd for fd, _ in ready):
+        fds = [fd for fd, _ in ready]
+        if self._plan.commands_fd in fds or self._has_just_been_told(fds):
             self._take_commands()  # first: what has been written since may be another instance's
         came = 0
         for fd, _ in ready:
@@ -146,6 +157,12 @@ class Relay:
         elif 0 < came < FEW_BYTES and now - self._turned_at < SOON_S:
             time.sleep(PAUSE_S)
         self._turned_at = now
+
+    def _has_just_been_told(self, ready: list[int]) -> bool:
+        """Who writes where nobody did may have begun after the look at what is ready."""
+        if not any(self._channels[fd].is_idle for fd in ready if fd in self._channels):
+            return False
+        return bool(select.select([self._plan.commands_fd], [], [], 0)[0])
 
     # ------------------------------------------------------------ time
 
@@ -221,17 +238,12 @@ class Relay:
         raw = os.read(self._plan.commands_fd, COMMAND_BYTES)
         if not raw:
             self._exit_code = LEFT
-        commands = self._frames.feed(raw)
-        for number, command in enumerate(commands):
+        for command in self._frames.feed(raw):
             match command:
                 case ("started", int(slot), int(pid)) if slot in self._by_slot:
                     self._by_slot[slot].set_started(pid)
                 case ("ended", int(slot)) if slot in self._by_slot:
-                    later = commands[number + 1 :]
-                    is_followed = any(
-                        it[:2] == ("started", slot) for it in later if isinstance(it, tuple)
-                    )
-                    self._by_slot[slot].set_ended(is_followed=is_followed)
+                    self._by_slot[slot].set_ended()
                 case ("close", int(slot)) if slot in self._by_slot:
                     self._closing.add(slot)
                 case ("started" | "ended" | "close", *_):
@@ -285,7 +297,7 @@ class Relay:
             import re  # noqa: PLC0415 - 1 MB, for those who want it
 
             if plan.multiline:
-                starts = re.compile(b"^(?:%b)" % plan.multiline.encode(), re.MULTILINE)
+                starts = re.compile(at_line_begin(plan.multiline), re.MULTILINE)
             if taken_out:
                 escapes = re.compile(b"|".join(taken_out), re.DOTALL)
         tells = plan.told_as and self._plan.events_fd >= 0

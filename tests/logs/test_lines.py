@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from initpy.logplan import at_line_begin
 from initpy.logs.forms import Json, Prefix, Raw, Syslog, stamp
 from initpy.logs.limits import RateLimit
 from initpy.logs.lines import Run, cut, join
+from initpy.logs.relay import ESCAPES
 
 TIME_NS = 1_700_000_000_123_456_789
 PIECES = st.one_of(
@@ -227,3 +229,37 @@ def test_each_byte_in_a_line_survives_json(byte: int) -> None:
     raw = b"a%cb\n" % byte
     formed = Json("web", "web", "stdout").form(runs_of([raw], 20), TIME_NS, 7)
     assert b"".join([message_of(entry) for entry in parsed(formed)]) == raw
+
+
+@pytest.mark.parametrize(
+    ("line", "fields"),
+    [
+        (b'{"a":1e999}', None),
+        (b'{"a":NaN}', None),
+        (b'{"pid":1,"pid_":2}', {"pid": 7, "pid_": 1, "pid__": 2}),
+        (b'{"time":"yesterday"}', {"time_": "yesterday"}),
+    ],
+)
+def test_what_is_merged_is_json_and_loses_nothing(
+    line: bytes, fields: dict[str, object] | None
+) -> None:
+    def refused(text: str) -> None:
+        raise AssertionError(text)
+
+    raw = Json("web", "web", "stdout", merges=True).form([Run(line + b"\n")], TIME_NS, 7)
+    merged = json.loads(raw, parse_constant=refused)
+    assert merged["time"] == stamp(TIME_NS).decode()
+    expected = {"message": line.decode()} if fields is None else fields
+    assert {name: merged[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("pattern", ["ERR", "(?i)err", "(?xi) e r r", "(?:ERR|WARN)"])
+def test_a_pattern_is_looked_for_at_the_beginning_of_lines(pattern: str) -> None:
+    """With its own flags, too."""
+    found = re.compile(at_line_begin(pattern), re.MULTILINE).finditer(b"ERROR\n no ERR\nERR")
+    assert [match.start() for match in found] == [0, 14]
+
+
+def test_an_escape_sequence_ends_with_its_line() -> None:
+    raw = b"\x1b[1mone\x1b[0m\n\x1b]0;title\ntwo\n\x07three\x1b]0;t\x07"
+    assert re.sub(ESCAPES, b"", raw) == b"one\n0;title\ntwo\n\x07three"
