@@ -71,7 +71,7 @@ def run(birth: Birth, orders_fd: int) -> int:
             *Configs(mirror, orders).methods(),
             *tails.methods(),
             *remote_methods(post),
-            *own_methods(mirror, journal),
+            *own_methods(mirror, journal, orders.ask),
         )
     )
     answers = Answers(Access(birth.plan), methods, tails, _say, mirror.snapshot)

@@ -12,7 +12,7 @@ from initpy.core.supervisor import Phase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from initpy.control.journal import Journal
@@ -26,7 +26,9 @@ MAX_WAIT_S = 30
 """A call waits no longer for events."""
 
 
-def own_methods(mirror: Mirror, journal: Journal) -> tuple[Method, ...]:
+def own_methods(mirror: Mirror, journal: Journal, ask: Callable[[str], bool]) -> tuple[Method, ...]:
+    """`ask` gives PID 1 an order that is about no single process."""
+
     def status() -> list[dict[str, Any]]:
         now = mirror.snapshot().now
         with mirror.changed:
@@ -64,6 +66,12 @@ def own_methods(mirror: Mirror, journal: Journal) -> tuple[Method, ...]:
             "Why the container is not well, or nothing if it is: every critical process has to be "
             "RUNNING, or to have finished if that is its job. Or else these processes have to be.",
             health,
+        ),
+        Method(
+            "initpy.reload",
+            ("boolean",),
+            "Read the configuration, and do what is different in it, as the signal HUP does.",
+            lambda: ask("reload"),
         ),
         Method(
             "initpy.waitForEvents",

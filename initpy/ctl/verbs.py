@@ -258,9 +258,14 @@ def _update(server: Server, options: Namespace) -> int:
 
 
 def _reload(server: Server, _options: Namespace) -> int:
-    actions = Actions(server, console.say)
-    actions.update(())
-    return actions.code
+    """Not by groups, as `update` does it: [control], [init] and the rest are part of it."""
+    try:
+        server.call("initpy.reload")
+    except Fault as exc:
+        console.complain(f"nothing is reloaded: {exc.text}")
+        return exits.FAILED
+    console.say("reloaded")
+    return exits.OK
 
 
 def _add(server: Server, options: Namespace) -> int:

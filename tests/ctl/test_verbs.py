@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from initpy import __version__
+from tests.control.rpc import rpc
 from tests.ctl.support import TIMEOUT_S, Client, Said
 from tests.pid1.toml import command, program
 from tests.support import REPO, wait_for
@@ -423,3 +424,22 @@ def test_the_slow_way_to_hash_is_the_same() -> None:
 
     for password in (b"", b"x", b"x" * 64, b"y" * 65):
         assert _slow_pbkdf2(password, b"salt", 7) == pbkdf2_hmac("sha256", password, b"salt", 7)
+
+
+def test_a_reload_is_of_the_whole_file(start: Start) -> None:
+    """Of who may call as well, and a bad file changes nothing."""
+    web = command("web", SLEEP, **LAZY)
+    control = '[control]\nidentifier = "one"\n'
+    init, client = start(web + control)
+    client.wait_until(web="RUNNING")
+    init.config.write_text("[program.web\n")
+    said = client("reload")
+    assert said.code == 1
+    assert said.err.startswith("initpy: nothing is reloaded: CANT_REREAD")
+    init.config.write_text(web + program("new") + control.replace("one", "two"))
+    assert client("reload") == Said(0, "reloaded\n", "")
+    client.wait_until(web="RUNNING", new="RUNNING")
+    init.wait_for_log("reloaded: added new")
+    with rpc(init) as api:
+        assert api.getIdentification() == "two"
+    assert init.stop() == 0
