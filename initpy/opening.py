@@ -66,7 +66,7 @@ def _at_path(
     elif PATH_VARIABLE in environment:
         paths = (environment[PATH_VARIABLE],) if environment[PATH_VARIABLE] else ()
     for listener in before:
-        if listener.path in paths:
+        if listener.path in paths and is_there(listener):
             _set_owner(listener.path, plan)
             return [listener]
     for path in paths:
@@ -84,6 +84,11 @@ def _at_path(
         else:
             return [Listener(fd, path, inode_of(path))]
     return []
+
+
+def is_there(listener: Listener) -> bool:
+    """Whether who looks for it finds it; a path may have been removed by somebody."""
+    return not listener.path or inode_of(listener.path) == listener.inode
 
 
 def _set_owner(path: bytes, plan: ControlPlan) -> None:
@@ -120,5 +125,5 @@ def _close_fd(listener: Listener) -> None:
 
 
 def _remove(listener: Listener) -> None:
-    if listener.path and inode_of(listener.path) == listener.inode:
+    if listener.path and is_there(listener):
         posix.unlink(listener.path)

@@ -45,7 +45,7 @@ little."""
 LONG_LIFE_S = 10.0
 """One that has lived so long did not die soon."""
 
-LEAVE_S = 10.0
+LEAVE_S = 3.0
 """One that was told to leave and is still there after so long is killed."""
 
 CLOSED = -1
@@ -121,10 +121,15 @@ class Serving:
     def set_plan(self, plan: ControlPlan | None, environment: Mapping[bytes, bytes]) -> str:
         """Listen where this plan says, and nowhere else. Returns why that cannot be, and then all
         is as before; or nothing."""
-        if plan == self._plan:
-            return ""
-        from initpy.opening import CannotListenError, close, listeners_for  # noqa: PLC0415
+        from initpy.opening import (  # noqa: PLC0415
+            CannotListenError,
+            close,
+            is_there,
+            listeners_for,
+        )
 
+        if plan == self._plan and all(map(is_there, self._listeners)):
+            return ""
         try:
             listeners = listeners_for(plan, environment, self._listeners, self._say)
         except CannotListenError as exc:

@@ -77,6 +77,30 @@ def test_a_stale_socket_is_replaced(start_init: Start, tmp_path: Path) -> None:
         assert supervisor.getState()["statename"] == "RUNNING"
 
 
+def test_a_socket_that_somebody_has_removed_is_there_again_after_a_reload(
+    start_init: Start,
+) -> None:
+    init = start_init(program("web"))
+    with rpc(init) as supervisor:
+        assert supervisor.getState()["statename"] == "RUNNING"
+    init.socket.unlink()
+    init.kill(signal.SIGHUP)
+    with rpc(init) as supervisor:
+        assert supervisor.getState()["statename"] == "RUNNING"
+    assert init.stop() == 0
+    assert not init.socket.exists()
+
+
+def test_another_file_beside_the_socket_is_not_touched(start_init: Start, tmp_path: Path) -> None:
+    """Under the name that the socket has while it is made."""
+    path = tmp_path / "s~"
+    path.write_text("precious")
+    init = start_init(program("web"), env={"INITPY_SOCKET": str(tmp_path / "s")})
+    init.wait_for_log(f"no control socket: .*: there is a file of another kind at {path}")
+    assert init.stop() == 0
+    assert path.read_text() == "precious"
+
+
 def test_somebody_listens_there_already(start_init: Start, tmp_path: Path) -> None:
     """At a default path: it is said, and all else works."""
     path = tmp_path / "s"
