@@ -57,7 +57,7 @@ from initpy.core.timers import Timers
 from initpy.core.values import Value
 from initpy.core.words import ended
 from initpy.helpers import Helpers
-from initpy.linux import last_resort, syscalls
+from initpy.linux import last_resort, native, syscalls
 from initpy.linux.children import has_own_proc
 from initpy.linux.environment import given_environment
 from initpy.linux.errnos import ESRCH
@@ -651,6 +651,7 @@ class Pid1:
         self._set_output(plan)
         self.log.set_form(plan.log_format, plan.prefix_width)
         self.facts.append(PlanReady(plan))
+        native.drop_pages()
 
     def _use_plan(self) -> None:
         """The core has taken groups into its plan, or out of it."""

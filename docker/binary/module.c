@@ -6,8 +6,10 @@
 #include <structmember.h>
 
 #include <errno.h>
+#include <link.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -100,6 +102,24 @@ static PyObject *spawn(PyObject *Py_UNUSED(self), PyObject *args)
     return PyLong_FromLong(initpy_spawn(initpy_argv_end - words, place, &mask, defaults));
 }
 
+PyDoc_STRVAR(drop_pages_doc,
+             "drop_pages()\n\nGive back the pages of the executable's own file, code and constants. "
+             "Those that are\nused again come back, from the page cache.");
+
+static PyObject *drop_pages(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(none))
+{
+    const ElfW(Phdr) *segment = (const ElfW(Phdr) *)getauxval(AT_PHDR);
+    const unsigned long page = getauxval(AT_PAGESZ);
+    for (unsigned long left = getauxval(AT_PHNUM); segment != NULL && left > 0; left--, segment++) {
+        if (segment->p_type != PT_LOAD || segment->p_flags & PF_W)
+            continue;
+        unsigned long start = segment->p_vaddr & -page;
+        unsigned long end = (segment->p_vaddr + segment->p_memsz + page - 1) & -page;
+        madvise((void *)start, end - start, MADV_DONTNEED); /* or they stay: no harm */
+    }
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(is_subreaper_doc,
              "is_subreaper()\n\nWhether orphaned descendants are handed to this process.");
 
@@ -176,6 +196,7 @@ static PyObject *release(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(none))
 static PyMethodDef initpy_methods[] = {
     {"complete", complete, METH_NOARGS, complete_doc},
     {"prctl", call_prctl, METH_VARARGS, prctl_doc},
+    {"drop_pages", drop_pages, METH_NOARGS, drop_pages_doc},
     {"is_subreaper", is_subreaper, METH_NOARGS, is_subreaper_doc},
     {"pass_on", pass_on, METH_VARARGS, pass_on_doc},
     {"spawn", spawn, METH_VARARGS, spawn_doc},

@@ -123,6 +123,13 @@ def prctl(option: int, argument: int) -> None:
         raise OSError(ctypes.get_errno(), "prctl")
 
 
+def drop_pages() -> None:
+    """Give back what has been mapped of the executable's file, most of which the start alone has
+    needed; the rest comes back. For PID 1's memory: nothing, elsewhere."""
+    if IS_BINARY:
+        _initpy.drop_pages()
+
+
 def is_subreaper() -> bool:
     """Whether orphaned descendants are handed to this process; False where nobody can tell."""
     if IS_BINARY:
