@@ -109,7 +109,10 @@ class Init:
         """Down the only children, through wrappers and unshare, to the first initpy."""
         pid = self._outer.pid
         while pid:
-            if b"initpy" in _cmdline(pid) and _cmdline(pid).startswith(self._executable.encode()):
+            cmdline = _cmdline(pid)
+            if not cmdline:  # it executes something, perhaps itself anew
+                return 0
+            if b"initpy" in cmdline and cmdline.startswith(self._executable.encode()):
                 return pid
             pid = next(iter(children(pid)), 0)
         return 0
