@@ -45,8 +45,9 @@ little."""
 LONG_LIFE_S = 10.0
 """One that has lived so long did not die soon."""
 
-LEAVE_S = 3.0
-"""One that was told to leave and is still there after so long is killed."""
+LEAVE_S = 10.0
+"""One that was told to leave takes 2.5 s for it at the most (`control.server`); one that is still
+there after so long hangs, and is killed."""
 
 CLOSED = -1
 SIGKILL = 9
@@ -408,7 +409,9 @@ class Serving:
         if self._helper_pid not in helpers:
             self._helper_pid = helpers[-1] if helpers else 0
         if self._helper_pid and (is_new or self._feed is None):
-            self._kill_at = time.monotonic()
+            # It may not understand what this initpy would tell it, and sees that there is no more.
+            self._hang_up()
+            self._kill_at = time.monotonic() + LEAVE_S
             self._is_dying = False
         elif self._helper_pid:
             self._write()

@@ -41,6 +41,7 @@ def run(birth: Birth, orders_fd: int) -> int:
     gc.enable()
     # At the end, everybody gets TERM; who waits for an answer gets that first.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a client may go before its answer comes
     mirror = Mirror(birth, os.getppid())
     events = _events(birth)
     journal = Journal()
@@ -79,7 +80,7 @@ def run(birth: Birth, orders_fd: int) -> int:
 
     def listen() -> None:
         link.listen()
-        server.leave()
+        server.leave(0.0)
         time.sleep(LAST_S)
         os._exit(TOLD_TO_LEAVE)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import array
 import os
 import select
-import signal
 import socket
 import threading
 import time
@@ -80,8 +79,7 @@ class EventService:
         say: Callable[[str, str], None],
     ) -> None:
         """`server` is the name that events have for all of initpy; `say` takes a level and a line.
-        To be called in the main thread."""
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a listener may have closed its stdin
+        SIGPIPE has to be ignored: a listener may have closed its stdin."""
         self._say = say
         self._door: socket.socket | None = socket.socket(fileno=birth.door_fd)
         self._door.setblocking(False)
