@@ -318,11 +318,20 @@ class Serving:
 
     def next_due_at(self) -> float | None:
         """When to call `keep_time`, by the monotonic clock; None: not before something happens."""
-        dues = [due for due in (self._start_at, self._kill_at) if due is not None]
+        look_at = None if self._feed is None else self._feed.look_at
+        dues = [due for due in (self._start_at, self._kill_at, look_at) if due is not None]
         return min(dues, default=None)
 
     def keep_time(self, now: float) -> None:
-        """Wait for connections again; end a helper that has had its time to leave."""
+        """Wait for connections again; end a helper that has had its time to leave, or hangs."""
+        feed = self._feed
+        if (
+            feed is not None
+            and feed.look_at is not None
+            and now >= feed.look_at
+            and feed.hangs(now)
+        ):
+            self._kill("it has read nothing of what it is told for 10 s")
         if self._kill_at is not None and now >= self._kill_at:
             self._kill_at = None
             self._kill("it was told to leave, and does not")
