@@ -13,7 +13,8 @@ frames of `wire` what becomes different:
     ("listeners", plans)                    of eventplan: what event listeners are to be told now
     ("leave",)                              end, when the requests that there are have their answers
 
-and it sends orders: (number, "start" or another verb, what it is about …), see `order_in`.
+and it sends orders: (number, "start" or another verb, what it is about …), see `order_in`; and
+lines for the log: ("log", level, text).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import posix
 import time
 
 from initpy.controlplan import LEFT, TOLD_TO_LEAVE
-from initpy.core.messages import WARN, Request
+from initpy.core.messages import INFO, WARN, Request
 from initpy.core.values import fields_of
 from initpy.core.words import ended
 from initpy.linux import syscalls
@@ -376,9 +376,14 @@ class Serving:
         self._see_to_feed(self._feed)
 
     def request(self, pid: int, value: object) -> Request | None:
-        """What a helper has sent, for the core; None: it makes no sense, and it is killed."""
+        """What a helper has sent, for the core; None: it was a line for the log, or it makes no
+        sense, and the helper is killed."""
         if pid != self._helper_pid:
             return None
+        match value:
+            case ("log", str(level), str(text)):
+                self._say(level if level in (INFO, WARN) else WARN, text)
+                return None
         from initpy.feeding import order_in  # noqa: PLC0415 - it is there since the helper's birth
 
         order = order_in(value)
