@@ -13,12 +13,15 @@ frames of `wire` what becomes different:
     ("listeners", plans)                    of eventplan: what event listeners are to be told now
     ("leave",)                              end, when the requests that there are have their answers
 
-and it sends orders: (number, "start" or another verb, what it is about …), see `order_in`.
+and it sends orders: (number, "start" or another verb, what it is about …), see `order_in`; and
+lines for the log: ("log", level, text).
 """
 
 from __future__ import annotations
 
 import posix
+import sys
+import time
 
 from initpy.core.messages import Signal, Start, Stop
 from initpy.core.orders import AddGroup, Reload, RemoveGroup, Reopen, Reread, Restart, ShutDown
@@ -37,8 +40,17 @@ if TYPE_CHECKING:
 MAX_QUEUE_BYTES = 4 * 1024 * 1024
 """What may wait for a helper that does not read; a frame that finds more is not taken."""
 
+HEARD_S = 10.0
+"""A helper that leaves what it is told unread for so long hangs."""
+
+SECOND_LOOK_S = 1.0
+"""Before it is taken for one, it is looked once more: the whole container may have been stopped."""
+
 NO_MOVE = -1
 CLOSED = -1
+
+_FIONREAD = 0x541B
+"""How many bytes are in a pipe."""
 
 
 class Birth(Value):
@@ -60,7 +72,17 @@ class Birth(Value):
 class Feed:
     """The pipe to one helper."""
 
-    KEPT = ("_moved", "_queue", "_told", "fd", "is_stuck")
+    KEPT = (
+        "_is_suspect",
+        "_mark",
+        "_moved",
+        "_queue",
+        "_told",
+        "_written",
+        "fd",
+        "is_stuck",
+        "look_at",
+    )
 
     def __init__(self, fd: int, told: Supervisor) -> None:
         """`fd` is non-blocking; `told` is what the helper knows."""
@@ -73,6 +95,13 @@ class Feed:
         """What the helper knows, apart from what is in `_moved`."""
         self._moved: dict[str, Process] = {}
         """Processes of which it has been told since."""
+        self._written = 0
+        """Bytes that the pipe has ever taken."""
+        self._mark = 0
+        """So many of them have to have been read by `look_at`."""
+        self._is_suspect = False
+        self.look_at: float | None = None
+        """When to call `hangs`; None: it has read everything."""
 
     @property
     def backlog(self) -> bool:
@@ -130,11 +159,41 @@ class Feed:
         try:
             while self._queue:
                 written = posix.write(self.fd, self._queue)
+                self._written += written
                 del self._queue[:written]
         except BlockingIOError:
             pass
         except OSError:  # it is gone, as will be heard of
             self._queue.clear()
+        if self.look_at is None and self._written > self._mark:
+            self._expect(time.monotonic())
+
+    def _expect(self, now: float) -> None:
+        """That all is read that is in the pipe."""
+        self._mark = self._written
+        self._is_suspect = False
+        self.look_at = now + HEARD_S
+
+    def hangs(self, now: float) -> bool:
+        """Whether the helper has not read what it should have by now. So there is a timer only as
+        long as there is something for it to read."""
+        unread = self._unread()
+        if not unread:
+            self.look_at = None
+        elif self._written - unread >= self._mark:  # and more has come
+            self._expect(now)
+        elif self._is_suspect:
+            return True
+        else:
+            self._is_suspect = True
+            self.look_at = now + SECOND_LOOK_S
+        return False
+
+    def _unread(self) -> int:
+        """Bytes in the pipe."""
+        import fcntl  # noqa: PLC0415 - nobody needs it where there is no helper
+
+        return int.from_bytes(fcntl.ioctl(self.fd, _FIONREAD, bytes(4)), sys.byteorder)
 
 
 def order_in(value: object) -> Value | None:

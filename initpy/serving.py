@@ -15,7 +15,7 @@ import posix
 import time
 
 from initpy.controlplan import LEFT, TOLD_TO_LEAVE
-from initpy.core.messages import WARN, Request
+from initpy.core.messages import INFO, WARN, Request
 from initpy.core.values import fields_of
 from initpy.core.words import ended
 from initpy.linux import syscalls
@@ -45,8 +45,9 @@ little."""
 LONG_LIFE_S = 10.0
 """One that has lived so long did not die soon."""
 
-LEAVE_S = 3.0
-"""One that was told to leave and is still there after so long is killed."""
+LEAVE_S = 10.0
+"""One that was told to leave takes 2.5 s for it at the most (`control.server`); one that is still
+there after so long hangs, and is killed."""
 
 CLOSED = -1
 SIGKILL = 9
@@ -317,11 +318,20 @@ class Serving:
 
     def next_due_at(self) -> float | None:
         """When to call `keep_time`, by the monotonic clock; None: not before something happens."""
-        dues = [due for due in (self._start_at, self._kill_at) if due is not None]
+        look_at = None if self._feed is None else self._feed.look_at
+        dues = [due for due in (self._start_at, self._kill_at, look_at) if due is not None]
         return min(dues, default=None)
 
     def keep_time(self, now: float) -> None:
-        """Wait for connections again; end a helper that has had its time to leave."""
+        """Wait for connections again; end a helper that has had its time to leave, or hangs."""
+        feed = self._feed
+        if (
+            feed is not None
+            and feed.look_at is not None
+            and now >= feed.look_at
+            and feed.hangs(now)
+        ):
+            self._kill("it has read nothing of what it is told for 10 s")
         if self._kill_at is not None and now >= self._kill_at:
             self._kill_at = None
             self._kill("it was told to leave, and does not")
@@ -366,9 +376,14 @@ class Serving:
         self._see_to_feed(self._feed)
 
     def request(self, pid: int, value: object) -> Request | None:
-        """What a helper has sent, for the core; None: it makes no sense, and it is killed."""
+        """What a helper has sent, for the core; None: it was a line for the log, or it makes no
+        sense, and the helper is killed."""
         if pid != self._helper_pid:
             return None
+        match value:
+            case ("log", str(level), str(text)):
+                self._say(level if level in (INFO, WARN) else WARN, text)
+                return None
         from initpy.feeding import order_in  # noqa: PLC0415 - it is there since the helper's birth
 
         order = order_in(value)
@@ -408,7 +423,9 @@ class Serving:
         if self._helper_pid not in helpers:
             self._helper_pid = helpers[-1] if helpers else 0
         if self._helper_pid and (is_new or self._feed is None):
-            self._kill_at = time.monotonic()
+            # It may not understand what this initpy would tell it, and sees that there is no more.
+            self._hang_up()
+            self._kill_at = time.monotonic() + LEAVE_S
             self._is_dying = False
         elif self._helper_pid:
             self._write()

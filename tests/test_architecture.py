@@ -68,6 +68,7 @@ PID1_IMPORTS_ELSEWHERE = {
     ("initpy.single", "fcntl"),  # only when stdin is a terminal
     ("initpy.linux.native", "ctypes"),  # for prctl: not as PID 1, or in a child that renounces
     ("initpy.linux.log", "_socket"),  # only when stderr is a socket
+    ("initpy.feeding", "fcntl"),  # only while a control helper is being told something
     ("initpy.linux.listening", "_socket"),  # only while a socket is being made
     ("initpy.linux.handing", "_socket"),  # only while a listener is being handed over
 }

@@ -7,7 +7,7 @@ import binascii
 import os
 
 from initpy.control.http import HttpError
-from initpy.control.passwords import Accounts
+from initpy.control.passwords import Accounts, TooManyError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,8 +40,11 @@ class Access:
             return
         if self._has_accounts[is_local]:
             name, password = _credentials(request.headers.get("authorization", ""))
-            if not self._accounts[is_local].are_right(name, password):
-                raise HttpError(401)
+            try:
+                if not self._accounts[is_local].are_right(name, password):
+                    raise HttpError(401)
+            except TooManyError:
+                raise HttpError(503, "too many passwords are being tried: ask again") from None
         elif is_local:
             raise HttpError(403, f"user {peer.uid} may not call here: see [control] allow")
         else:

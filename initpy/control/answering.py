@@ -6,6 +6,7 @@ from initpy.control import xmlrpc
 from initpy.control.access import CHALLENGE
 from initpy.control.faults import Fault
 from initpy.control.http import HttpError, HttpRequest, response, stream
+from initpy.core.messages import WARN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,11 +33,11 @@ class Answers:
         access: Access,
         methods: Methods,
         tails: Tails,
-        say: Callable[[str], None],
+        say: Callable[[str, str], None],
         look: Callable[[], Snapshot],
     ) -> None:
-        """`say` writes a line for the operator; `look` gives the newest snapshot, which is the same
-        value as long as nothing in it is different."""
+        """`say` takes a level and a line for the operator; `look` gives the newest snapshot, which
+        is the same value as long as nothing in it is different."""
         self._access = access
         self._methods = methods
         self._tails = tails
@@ -64,7 +65,7 @@ class Answers:
                 is_1_0=request.is_1_0,
             )
         except Exception as exc:  # a bug of ours costs this request
-            self._say(f"a request failed, by a fault of initpy: {exc!r}")
+            self._say(WARN, f"a request failed, by a fault of initpy: {exc!r}")
             return response(500, b"a fault of initpy, see its log\n", closes=True)
 
     def _follow(self, request: HttpRequest) -> Iterator[bytes]:

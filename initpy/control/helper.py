@@ -24,13 +24,12 @@ from initpy.controlplan import TOLD_TO_LEAVE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from initpy.control.events.payloads import Event
     from initpy.control.events.service import EventService
     from initpy.feeding import Birth
-
-STDERR = 2
 
 LAST_S = 0.3
 """When PID 1 has hung up: what is left for answers that are on their way."""
@@ -41,8 +40,8 @@ def run(birth: Birth, orders_fd: int) -> int:
     gc.enable()
     # At the end, everybody gets TERM; who waits for an answer gets that first.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a client may go before its answer comes
     mirror = Mirror(birth, os.getppid())
-    events = _events(birth)
     journal = Journal()
 
     def take(news: tuple[Any, ...]) -> None:
@@ -62,6 +61,7 @@ def run(birth: Birth, orders_fd: int) -> int:
             events.post(event)
 
     link = Link(birth.news_fd, orders_fd, take)
+    events = _events(birth, link.say)
     orders = Orders(mirror, link)
     tails = Tails(mirror, orders)
     methods = Methods(
@@ -74,12 +74,12 @@ def run(birth: Birth, orders_fd: int) -> int:
             *own_methods(mirror, journal, orders.ask),
         )
     )
-    answers = Answers(Access(birth.plan), methods, tails, _say, mirror.snapshot)
+    answers = Answers(Access(birth.plan), methods, tails, link.say, mirror.snapshot)
     server = Server(birth.listeners, answers.answer, birth.plan.idle_s, is_needed)
 
     def listen() -> None:
         link.listen()
-        server.leave()
+        server.leave(0.0)
         time.sleep(LAST_S)
         os._exit(TOLD_TO_LEAVE)
 
@@ -89,19 +89,9 @@ def run(birth: Birth, orders_fd: int) -> int:
     return server.serve()
 
 
-def _events(birth: Birth) -> EventService | None:
+def _events(birth: Birth, say: Callable[[str, str], None]) -> EventService | None:
     if birth.events is None:
         return None
     from initpy.control.events.service import EventService  # noqa: PLC0415 - where there are any
 
-    identifier = birth.plan.identifier
-
-    def say(level: str, text: str) -> None:
-        _say(text, level)
-
-    return EventService(birth.events, birth.supervisor, identifier, say)
-
-
-def _say(text: str, level: str = "WARN") -> None:
-    stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-    os.write(STDERR, f"{stamp},000 {level} {text}\n".encode(errors="replace"))
+    return EventService(birth.events, birth.supervisor, birth.plan.identifier, say)

@@ -16,6 +16,7 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 REASONS = {
     100: "Continue",
     200: "OK",
+    202: "Accepted",
     301: "Moved Permanently",
     400: "Bad Request",
     401: "Unauthorized",

@@ -6,6 +6,7 @@ import threading
 import time
 
 from initpy.control.model import MOST, why_ended
+from initpy.control.patience import waiting
 from initpy.core.states import STATE_NAMES, State
 
 TYPE_CHECKING = False
@@ -57,11 +58,16 @@ class Journal:
 
     def since(self, serial: int, timeout_s: float) -> dict[str, Any]:
         """The events from number `serial` on (-1: from now on), the number to go on with, and how
-        many were lost; waits until there is one, but not longer than `timeout_s`."""
-        with self._changed:
+        many were lost; waits until there is one, but not longer than `timeout_s`, nor when the
+        helper is to leave."""
+        with waiting(self._wake, hurries=True) as patience, self._changed:
             begin = self._next if serial < 0 else min(serial, self._next)
             if serial >= 0:
-                self._changed.wait_for(lambda: self._next > begin, timeout_s)
+                self._changed.wait_for(lambda: self._next > begin or patience.is_hurried, timeout_s)
             first = self._next - len(self._events)
             found = self._events[max(begin - first, 0) :] if begin < self._next else []
             return {"serial": self._next, "lost": max(first - begin, 0), "events": found}
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()

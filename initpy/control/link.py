@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 
 from initpy.wire import Frames, WireError, frame
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 READ_BYTES = 65536
+
+MAX_TEXT = 4000
+"""Of a line for the log, in characters."""
 
 
 class LinkError(Exception):
@@ -80,13 +84,22 @@ class Link:
             self._waiting[number] = (answered, found)
             if on_success is not None:
                 self._prepared[number] = on_success
-            message = frame((number, *words))
             try:
-                while message:
-                    message = message[os.write(self._orders_fd, message) :]
+                self._send(number, *words)
             except OSError:
                 raise LinkError from None
         answered.wait()
         if not found:
             raise LinkError
         return found[0]
+
+    def say(self, level: str, text: str) -> None:
+        """A line for PID 1's log, which has it in the form of its others. Any thread may call
+        this."""
+        with self._lock, suppress(OSError):
+            self._send("log", level, text[:MAX_TEXT])
+
+    def _send(self, *words: object) -> None:
+        message = frame(words)
+        while message:
+            message = message[os.write(self._orders_fd, message) :]

@@ -28,6 +28,7 @@ from initpy.control.faults import (
 from initpy.control.http import HttpError
 from initpy.control.link import LinkError
 from initpy.control.methods import Method
+from initpy.control.patience import waiting
 from initpy.core.states import IDLE, SIGNALLABLE, State, Wanted
 from initpy.core.supervisor import Phase
 
@@ -44,6 +45,14 @@ if TYPE_CHECKING:
 
 _LENIENT = ("signalProcess", "signalProcessGroup", "signalAllProcesses", "sendProcessStdin")
 """Those that take numbers for names, or bytes for text."""
+
+ACCEPTED = 202
+"""HTTP's status for what has been begun, and is not done."""
+
+NOT_KNOWN = (
+    "the order was given, but what comes of it is not heard of here any more, as the control "
+    "helper is being replaced: ask for the state\n"
+)
 
 RUNNING_STATES = (State.STARTING, State.RUNNING, State.BACKOFF)
 STOPPED_STATES = (*IDLE, State.UNKNOWN)
@@ -318,7 +327,12 @@ class Orders:
                 begun.append((process, begin(process, name, argument)))
             except Fault as exc:
                 begun.append((process, exc))
-        results = [(_result(process, it), _rank(process, it)) for process, it in begun]
+        try:
+            results = [(_result(process, it), _rank(process, it)) for process, it in begun]
+        finally:
+            for _, each in begun:
+                if isinstance(each, _Begun):
+                    each.forget()
         return [result for result, _ in sorted(results, key=lambda it: it[1])]
 
     def check_phase(self) -> None:
@@ -389,16 +403,27 @@ class _Begun:
 
         Raises:
             Fault: it has failed.
+            HttpError: the client has gone, or the helper is to leave: what has become of it is not
+                known here.
         """
         wait = self._wait
         if wait is None:
             return
         try:
-            wait.is_over.wait()
+            with waiting(wait.is_over.set, hurries=False) as patience:
+                if not patience.has_ended:
+                    wait.is_over.wait()
         finally:
-            self._mirror.remove_wait(wait)
+            self.forget()
+        if wait.ended_at is None:
+            raise HttpError(ACCEPTED, NOT_KNOWN)
         if wait.fault is not None:
             raise wait.fault
+
+    def forget(self) -> None:
+        """Nobody waits for it any more."""
+        if self._wait is not None:
+            self._mirror.remove_wait(self._wait)
 
 
 def _rank(process: Process, begun: _Begun | Fault) -> int:

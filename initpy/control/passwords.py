@@ -5,6 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import os
+import threading
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PLAIN = "sha256$"
 """What a password that the configuration has as it is becomes: enough to show none by accident."""
@@ -17,6 +24,15 @@ ITERATIONS = 600_000
 MAX_ITERATIONS = 10_000_000
 MAX_CHARS = 1000
 SALT_BYTES = 16
+
+MAX_WAITING = 8
+"""So many wait while another's password is compared."""
+
+WRONG_S = 0.5
+"""After a wrong one, the next is compared so much later."""
+
+MAX_WRONG = 1000
+"""Wrong ones that are remembered."""
 
 Account = tuple[str, str]
 """A name, and a password as the plan has it."""
@@ -51,33 +67,81 @@ def why_not_taken(text: str) -> str:
     return "" if parts[2] and parts[3] else "expected a salt and a digest"
 
 
-class Accounts:
-    """Whose password is right. The costly comparison is made once for each that is."""
+class TooManyError(Exception):
+    """Too many passwords are being tried."""
 
-    def __init__(self, accounts: tuple[Account, ...]) -> None:
+
+class Accounts:
+    """Whose password is right.
+
+    To compare with a modern hash is costly, and anybody can ask for it. So it is done once for each
+    password that is right, or wrong; for one at a time, after a pause if that was wrong; and while
+    MAX_WAITING others wait for their turn, nobody else is listened to.
+    """
+
+    def __init__(
+        self, accounts: tuple[Account, ...], pause: Callable[[float], object] = time.sleep
+    ) -> None:
+        """`pause` waits for so many seconds."""
         self._accounts = accounts
-        self._key = hashlib.sha256(repr(accounts).encode()).digest()
-        self._seen: dict[int, bytes] = {}
-        """Of each account, a digest of the password that was right."""
+        self._pause = pause
+        self._costly = [it for it in accounts if it[1].startswith(PBKDF2)]
+        self._key = os.urandom(32)
+        self._right: set[bytes] = set()
+        """Digests of names and passwords that were."""
+        self._wrong: dict[bytes, None] = {}
+        """The same of the last that were not."""
+        self._turn = threading.Lock()
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self.compared = 0
+        """How often that was costly."""
 
     def are_right(self, username: bytes, password: bytes) -> bool:
-        """Compared in a time that does not depend on what is wrong with them."""
-        is_right = False
-        for number, (name, stored) in enumerate(self._accounts):
-            is_named = hmac.compare_digest(username, name.encode("utf-8", "surrogateescape"))
-            is_right |= is_named & self._is_right(number, username, password, stored)
-        return is_right
+        """Compared in a time that does not depend on what is wrong with them.
 
-    def _is_right(self, number: int, username: bytes, password: bytes, stored: str) -> bool:
-        if not stored.startswith(PBKDF2):
-            return _is_right(username, password, stored)
-        digest = hmac.digest(self._key, password, "sha256")
-        if hmac.compare_digest(digest, self._seen.get(number, b"")):
+        Raises:
+            TooManyError: there is no answer, as too many others have asked for one.
+        """
+        is_right = False
+        for name, stored in self._accounts:
+            if not stored.startswith(PBKDF2):
+                is_right |= _is_named(username, name) & _is_right(username, password, stored)
+        if is_right or not self._costly:
+            return is_right
+        digest = hmac.digest(self._key, b"%d:%b%b" % (len(username), username, password), "sha256")
+        if digest in self._right or digest in self._wrong:
+            return digest in self._right
+        with self._lock:
+            if self._waiting > MAX_WAITING:
+                raise TooManyError
+            self._waiting += 1
+        try:
+            with self._turn:
+                return self._compare(digest, username, password)
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+    def _compare(self, digest: bytes, username: bytes, password: bytes) -> bool:
+        if digest in self._right or digest in self._wrong:  # by the one before us
+            return digest in self._right
+        named = [stored for name, stored in self._costly if _is_named(username, name)]
+        if not named:  # so that it takes as long
+            _is_right(username, password, self._costly[0][1])
+        self.compared += len(named) or 1
+        if any(_is_right(username, password, stored) for stored in named):
+            self._right.add(digest)
             return True
-        if not _is_right(username, password, stored):
-            return False
-        self._seen[number] = digest
-        return True
+        self._wrong[digest] = None
+        if len(self._wrong) > MAX_WRONG:
+            del self._wrong[next(iter(self._wrong))]
+        self._pause(WRONG_S)
+        return False
+
+
+def _is_named(username: bytes, name: str) -> bool:
+    return hmac.compare_digest(username, name.encode("utf-8", "surrogateescape"))
 
 
 def _is_right(username: bytes, password: bytes, stored: str) -> bool:

@@ -2,6 +2,11 @@
 
 What is asked and answered is no matter of this module; that nobody can keep others out is: the
 number of connections is limited, and so is the time that a request may take to come.
+
+When the helper is told to leave, nobody is accepted any more: who connects waits for the next one.
+Whoever has sent no whole request by then is told to ask again, or sees the connection end, before
+anything is done for it; long polls and streams end; and what is being waited for has ANSWERS_S to
+come, and then its client is told that it will not hear of it here.
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ import time
 from contextlib import suppress
 
 from initpy.control.http import HttpError, HttpRequest, Requests, response
+from initpy.control.patience import Patience, use
 from initpy.controlplan import LEFT, TOLD_TO_LEAVE
 
 TYPE_CHECKING = False
@@ -43,6 +49,17 @@ KEPT_S = 1800.0
 READ_BYTES = 65536
 STACK_BYTES = 512 * 1024
 FIRST_LOOK_S = 0.05
+
+FIRST_REQUEST_S = 0.25
+"""When the helper is to leave: who has just connected has so long to send what it wants."""
+
+ANSWERS_S = 2.0
+"""When it is to leave: so long it waits for what is being waited for."""
+
+LAST_ANSWERS_S = 0.5
+"""And then so long until those who wait have been told."""
+
+ASK_AGAIN = "the control helper is being replaced: ask again\n"
 
 
 class Peer:
@@ -76,46 +93,89 @@ class Server:
         self._lock = threading.Lock()
         self._open: dict[int, set[_Connection]] = {fd: set() for fd in self._sockets}
         self._active_at = time.monotonic()
-        self._is_leaving = False
+        self._leave_at: float | None = None
+        """Since when it is to leave."""
+        self._answers_s = ANSWERS_S
+        self._waiting: dict[int, _Connection] = {}
+        """By fd: those that wait for something, and may have gone away."""
+        self._epoll = select.epoll()
         self._wake_fd, self._waker_fd = os.pipe()
         threading.stack_size(STACK_BYTES)
 
     def serve(self) -> int:
         """Returns the exit code of the helper."""
-        poll = select.poll()
-        poll.register(self._wake_fd, select.POLLIN)
-        for fd in self._sockets:
-            poll.register(fd, select.POLLIN)
+        for fd in (self._wake_fd, *self._sockets):
+            self._epoll.register(fd, select.EPOLLIN)
         while True:
-            for fd, _ in poll.poll(self._idle_left_s() * 1000):
+            for fd, _ in self._epoll.poll(self._idle_left_s()):
                 if fd == self._wake_fd:
                     os.read(fd, 4096)
-                elif not self._is_leaving:
+                elif fd not in self._sockets:
+                    self._lose(fd)
+                elif not self.is_leaving:
                     self._accept(fd)
-            if self._is_leaving:
-                for fd in self._sockets:
-                    poll.unregister(fd)
-                self._sockets.clear()
-                if not self._count():
-                    return TOLD_TO_LEAVE
-            elif self._idle_left_s() <= 0:
+            if self._leave_at is not None:
+                return self._end(self._leave_at)
+            if self._idle_left_s() <= 0:
                 return LEFT
 
-    def leave(self) -> None:
-        """Accept nobody any more, and end when the requests that there are have been answered."""
+    def leave(self, answers_s: float = ANSWERS_S) -> None:
+        """Accept nobody any more, and end when the requests that there are have been answered, or
+        could not be in so many seconds."""
         with self._lock:
-            self._is_leaving = True
-            idle = [it for them in self._open.values() for it in them if it.is_idle]
-        for connection in idle:
-            connection.hang_up()
+            self._answers_s = min(self._answers_s, answers_s)
+            self._leave_at = self._leave_at or time.monotonic()
+            them = [it for them in self._open.values() for it in them]
+        for connection in them:
+            connection.hurry()
         self.wake()
 
     def wake(self) -> None:
         """Have it look around."""
         os.write(self._waker_fd, b"w")
 
+    def _end(self, leave_at: float) -> int:
+        """See to those that are left, until none is, or time is up."""
+        for fd in self._sockets:
+            self._epoll.unregister(fd)
+        steps: tuple[tuple[float, float, Callable[[_Connection], None]], ...] = (
+            (FIRST_REQUEST_S, 0.0, _Connection.read_no_more),
+            (ANSWERS_S, 0.0, _Connection.give_up),
+            (ANSWERS_S, LAST_ANSWERS_S, _Connection.hang_up),
+        )
+        for wait_s, more_s, do in steps:
+            while self._count():
+                left_s = leave_at + min(wait_s, self._answers_s) + more_s - time.monotonic()
+                if left_s <= 0:
+                    break
+                for fd, _ in self._epoll.poll(left_s):
+                    if fd == self._wake_fd:
+                        os.read(fd, 4096)
+                    else:
+                        self._lose(fd)
+            with self._lock:
+                them = [it for them in self._open.values() for it in them]
+            for connection in them:
+                do(connection)
+        return TOLD_TO_LEAVE
+
+    def watch(self, connection: _Connection, fd: int, *, is_waiting: bool) -> None:
+        """Whether its client has gone away matters, or does not any more. Any thread may call
+        this, for its own connection."""
+        if is_waiting:
+            self._waiting[fd] = connection
+            self._epoll.register(fd, connection.gone_mask)
+        elif self._waiting.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    def _lose(self, fd: int) -> None:
+        connection = self._waiting.pop(fd, None)
+        if connection is not None:
+            self._epoll.unregister(fd)
+            connection.give_up()
+
     def _idle_left_s(self) -> float:
-        if self._is_leaving or self._count() or self._is_needed():
+        if self.is_leaving or self._count() or self._is_needed():
             return max(self._idle_s, 1.0)
         return max(0.0, self._active_at + self._idle_s - time.monotonic())
 
@@ -171,7 +231,7 @@ class Server:
 
     @property
     def is_leaving(self) -> bool:
-        return self._is_leaving
+        return self._leave_at is not None
 
 
 class _Connection:
@@ -184,6 +244,18 @@ class _Connection:
         self.is_idle = False
         """It waits for another request."""
         self.idle_since = 0.0
+        self._is_reading = False
+        self._has_asked = False
+        """There has been a request."""
+        self._is_streaming = False
+        is_local = sock.family == socket.AF_UNIX
+        self.gone_mask = 0 if is_local else select.EPOLLRDHUP
+        """By which it is seen that the client has gone. (EPOLLHUP is always.) Over TCP, one that
+        will send no more cannot be told from that."""
+        self._patience = Patience(self._watch)
+
+    def _watch(self, is_waiting: bool) -> None:
+        self._server.watch(self, self._sock.fileno(), is_waiting=is_waiting)
 
     def refuse(self) -> None:
         """There are too many."""
@@ -192,13 +264,37 @@ class _Connection:
             self._sock.send(response(503, b"too many connections\n", closes=True))
         self._sock.close()
 
+    # From other threads:
+
     def hang_up(self) -> None:
-        """End it, from another thread."""
+        """End it."""
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
 
+    def hurry(self) -> None:
+        """The helper is to leave."""
+        self._patience.hurry()
+        if self._has_asked:
+            self.read_no_more()
+
+    def read_no_more(self) -> None:
+        """What has not come by now does not count any more. What has still does, and a client that
+        sends more over a Unix socket sees that it has not been taken."""
+        if self._is_reading:
+            with suppress(OSError):
+                self._sock.shutdown(socket.SHUT_RD)
+        elif self._is_streaming:  # to one who does not read
+            self.hang_up()
+
+    def give_up(self) -> None:
+        """What is waited for on its behalf is not to be waited for any more."""
+        self._patience.end()
+
+    # In its own:
+
     def serve(self, answer: Answering) -> None:
         requests = Requests()
+        use(self._patience)
         with self._sock:
             try:
                 if self._sock.family != socket.AF_UNIX:
@@ -211,21 +307,28 @@ class _Connection:
     def _serve_one(self, requests: Requests, answer: Answering) -> bool:
         """Returns whether another may follow."""
         try:
+            self._is_reading = True
+            if self._server.is_leaving:
+                self.hurry()
             request = self._read(requests)
         except HttpError as exc:
             self._write(response(exc.status, exc.text.encode(), closes=True))
             self._drain()
             return False
+        finally:
+            self._is_reading = False
+            self._has_asked = True
         if request is None:
             return False
         answered = answer(request, self.peer)
         if isinstance(answered, bytes):
             self._write(answered)
             return request.keeps_alive and not self._server.is_leaving
+        self._is_streaming = True
         for part in answered:
             if part:
                 self._write(part)
-            elif self._has_hung_up() or self._server.is_leaving:
+            if self._server.is_leaving or (not part and self._has_hung_up()):
                 break
         return False
 
@@ -261,6 +364,8 @@ class _Connection:
                 raw = self._sock.recv(READ_BYTES)
             except TimeoutError:
                 raise HttpError(408) from None
+            if not raw and self._server.is_leaving:
+                raise HttpError(503, ASK_AGAIN)
             if not raw:
                 return None
             request = requests.feed(raw)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import time
+
 from initpy.control.faults import (
     ABNORMAL_TERMINATION,
     ALREADY_ADDED,
@@ -23,7 +25,7 @@ from initpy.control.faults import (
 )
 from initpy.core.states import State
 from initpy.ctl import exits
-from initpy.ctl.calls import Fault
+from initpy.ctl.calls import AcceptedError, Fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,6 +64,9 @@ SHOWN_BYTES = 1600
 """Of a log, if nothing is said."""
 
 MIN_NAME_WIDTH = 30
+
+LOOK_S = 0.2
+"""How often is looked what comes of an order, where nobody tells."""
 
 
 def split_name(namespec: str) -> tuple[str, str | None]:
@@ -158,11 +163,32 @@ class Actions:
         """A call for one process; a fault is shown as a result of several would be."""
         code, text = SUCCESS, ""
         try:
-            self.call(method, *parameters)
+            try:
+                self.call(method, *parameters)
+            except AcceptedError:
+                if method not in ("startProcess", "stopProcess"):
+                    raise
+                code = self._outcome(parameters[0], is_start=method == "startProcess")
         except Fault as exc:
             code, text = exc.code, exc.text
         found = {"group": group, "name": name, "status": code, "description": text}
         self._results([found], errors, done, fine)
+
+    def _outcome(self, name: str, *, is_start: bool) -> int:
+        """What comes of an order that was given, by looking. (Who waits for it, else, is the
+        control helper; it has been replaced meanwhile.)"""
+        while True:
+            info = self.call("getProcessInfo", name)
+            state = info["state"]
+            if not is_start and state in STOPPED_STATES:
+                return SUCCESS
+            if is_start and state in (State.BACKOFF, State.FATAL):
+                return SPAWN_ERROR
+            if is_start and state not in (State.STARTING, State.RUNNING):
+                return ABNORMAL_TERMINATION
+            if is_start and state == State.RUNNING:
+                return SUCCESS
+            time.sleep(LOOK_S)
 
     def _results(
         self, results: list[dict[str, Any]], errors: dict[int, str], done: str, fine: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 from initpy.control.xmlrpc import XmlError, answer_in, call_out
-from initpy.ctl.connection import OK, Connection, ProtocolError
+from initpy.ctl.connection import OK, Connection, ProtocolError, UnsentError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +15,19 @@ if TYPE_CHECKING:
 UNIX, HTTP = "unix://", "http://"
 
 DEFAULT_PORT = 80
+
+ACCEPTED = 202
+"""HTTP's status for what has been begun, and is not done."""
+
+ANSWER_S = 30.0
+"""Who only looks, gets an answer within so many seconds, or there is something wrong. (Orders may
+take any time: a program may need it to come up.)"""
+
+TRIES = 3
+"""Of what has certainly not been done."""
+
+_LOOKING = ("get", "read", "tail", "list", "method", "health", "waitFor")
+"""How the methods' names begin that change nothing, so that they may be called twice."""
 
 
 class CallError(Exception):
@@ -31,6 +44,10 @@ class UnreachableError(CallError):
 
 class CutOffError(CallError):
     """Somebody was there, and is gone."""
+
+
+class AcceptedError(CallError):
+    """The order was given, but there is no hearing what comes of it."""
 
 
 class RefusedError(CallError):
@@ -91,7 +108,8 @@ class Server:
             Fault: it is refused by the method.
             CallError: there is no answer.
         """
-        raw = self._post(call_out(method, parameters))
+        is_looking = method.rpartition(".")[2].startswith(_LOOKING)
+        raw = self._post(call_out(method, parameters), is_looking=is_looking)
         try:
             answer, is_fault = answer_in(raw)
             if is_fault:
@@ -100,36 +118,50 @@ class Server:
             raise CallError(f"{self.where} does not speak XML-RPC: {exc}") from None
         return answer
 
-    def _post(self, body: bytes) -> bytes:
+    def _post(self, body: bytes, *, is_looking: bool) -> bytes:
         """The answer to a request, on the connection that is there or, where that has been closed
-        meanwhile, on a new one."""
+        meanwhile, on a new one. What changes something is sent once more only if it has certainly
+        not been done."""
         headers = {**self._headers, "Content-Type": "text/xml"}
-        if self._kept is not None:
-            connection, self._kept = self._kept, None
+        error = CutOffError()
+        for _ in range(TRIES):
+            connection = self._kept_or_new()
+            connection.set_timeout(ANSWER_S if is_looking else None)
             try:
                 connection.request("POST", "/RPC2", headers, body)
-            except (OSError, ProtocolError):
-                connection.close()
-            else:
                 return self._read(connection)
-        connection = self._connected()
-        try:
-            connection.request("POST", "/RPC2", headers, body)
-        except (OSError, ProtocolError) as exc:
-            connection.close()
-            raise self._cut_off(exc) from None
-        return self._read(connection)
+            except UnsentError as exc:
+                connection.close()
+                error = self._cut_off(exc)
+            except (OSError, ProtocolError) as exc:
+                connection.close()
+                error = self._cut_off(exc)
+                if isinstance(exc, TimeoutError):
+                    raise error from None
+                if not is_looking:
+                    why = "; whether it has done what it was asked for is not known"
+                    raise CutOffError(f"{error}{why}") from None
+        raise error
+
+    def _kept_or_new(self) -> Connection:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            if not kept.is_over():
+                return kept
+            kept.close()
+        return self._connected()
 
     def _read(self, connection: Connection) -> bytes:
-        try:
-            raw = connection.body()
-        except (OSError, ProtocolError) as exc:
-            connection.close()
-            raise self._cut_off(exc) from None
+        """Raises:
+        OSError, ProtocolError: it breaks off.
+        """
+        raw = connection.body()
         if connection.stays_open:
             self._kept = connection
         else:
             connection.close()
+        if connection.status == ACCEPTED:
+            raise AcceptedError(raw.decode(errors="replace").strip())
         if connection.status != OK:
             raise RefusedError(connection.status, connection.reason)
         return raw
@@ -173,6 +205,8 @@ class Server:
             raise UnreachableError(self.where, exc) from None
 
     def _cut_off(self, exc: Exception) -> CutOffError:
+        if isinstance(exc, TimeoutError):
+            return CutOffError(f"{self.where} does not answer: nothing has come for {ANSWER_S:g} s")
         why = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
         return CutOffError(f"{self.where} has broken off the connection: {why}")
 

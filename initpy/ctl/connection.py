@@ -21,9 +21,18 @@ PEER_BYTES = 12
 
 OK = 200
 
+CONNECT_S = 10
+"""Who listens, and has not taken the connection after so many seconds, hangs."""
+
+ETIMEDOUT = 110
+
 
 class ProtocolError(Exception):
     """What comes is no answer in HTTP, or not all of one."""
+
+
+class UnsentError(OSError):
+    """The request has not been sent whole, so nothing has been done about it."""
 
 
 class Connection:
@@ -57,14 +66,36 @@ class Connection:
 
     def _connect(self, address: object) -> None:
         try:
+            # With settimeout, a Unix socket for which many wait would be an error at once.
+            limit = memoryview(bytearray(16)).cast("l")  # struct timeval
+            limit[0] = CONNECT_S
+            self._socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, limit)
             self._socket.connect(address)  # type: ignore[arg-type]
+        except BlockingIOError:
+            self._socket.close()
+            text = f"it has not taken the connection for {CONNECT_S} s: does it hang?"
+            raise TimeoutError(ETIMEDOUT, text) from None
         except BaseException:
             self._socket.close()
             raise
 
-    def set_timeout(self, timeout_s: float) -> None:
-        """No single read or write may take longer from now on."""
+    def set_timeout(self, timeout_s: float | None) -> None:
+        """No single read or write may take longer from now on; None: they may."""
         self._socket.settimeout(timeout_s)
+
+    def is_over(self) -> bool:
+        """Whether the other side has ended it, as far as that is known here."""
+        timeout_s = self._socket.gettimeout()
+        self._socket.settimeout(0)
+        try:
+            self._socket.recv(1, _socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass
+        finally:
+            self._socket.settimeout(timeout_s)
+        return True  # what comes without having been asked for is no answer
 
     def peer(self) -> tuple[int, int]:
         """The pid and the uid of who has made the Unix socket."""
@@ -78,14 +109,18 @@ class Connection:
         """Send a request, and read the head of the answer.
 
         Raises:
-            OSError: the connection is gone.
+            UnsentError: the connection is gone, and nothing has been asked for.
+            OSError: it is gone.
             ProtocolError: that is no answer.
         """
         lines = [f"{method} {target} HTTP/1.1", "Host: localhost"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         if body or method == "POST":
             lines.append(f"Content-Length: {len(body)}")
-        self._socket.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+        try:
+            self._socket.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+        except OSError as exc:
+            raise UnsentError(exc.errno, exc.strerror or str(exc)) from None
         self._read_head()
 
     def _read_head(self) -> None:

@@ -6,7 +6,7 @@ import os
 import sys
 
 from initpy.ctl import exits
-from initpy.ctl.calls import CallError, Fault, RefusedError
+from initpy.ctl.calls import AcceptedError, CallError, Fault, RefusedError
 from initpy.ctl.finding import NotFoundError
 
 TYPE_CHECKING = False
@@ -58,6 +58,9 @@ def run(command: Callable[[], int]) -> int:
         return exits.NOT_RUNNING
     except RefusedError as exc:
         complain(_about_refusal(exc))
+        return exits.FAILED
+    except AcceptedError as exc:
+        complain(str(exc))
         return exits.FAILED
     except CallError as exc:
         complain(str(exc))

@@ -7,6 +7,7 @@ import re
 import stat
 
 from initpy.ctl.calls import UNIX, Server, UnreachableError
+from initpy.ctl.connection import ETIMEDOUT
 from initpy.ctl.upgrade import is_initpy
 
 TYPE_CHECKING = False
@@ -38,6 +39,7 @@ def found(url: str = "", username: str = "", password: str = "") -> Server:
 
     Raises:
         NotFoundError: there is none.
+        UnreachableError: there is one, which hangs.
         ValueError: `url` is none.
     """
     if not url and os.environ.get(VARIABLE) == "":
@@ -65,6 +67,7 @@ def _answers(server: Server) -> bool:
 
     Raises:
         NotFoundError: there is somebody, and it is not for us.
+        UnreachableError: there is somebody, who does not take the connection.
     """
     try:
         _, uid = server.peer()
@@ -72,6 +75,8 @@ def _answers(server: Server) -> bool:
         if exc.errno in _NOT_FOR_US:
             text = "it is for root and its owner, unless [control] names others in `allow`"
             raise NotFoundError(f"cannot open {server.where}: {text}") from None
+        if exc.errno == ETIMEDOUT:
+            raise
         return False
     if uid in (0, os.geteuid(), _uid_of_process_1()):
         return True

@@ -31,7 +31,10 @@ def main(names: list[str]) -> int:
 
 def _ask(names: list[str]) -> str:
     """Why not; empty: all is well."""
-    connection = _connected()
+    try:
+        connection = _connected()
+    except TimeoutError as exc:
+        return f"initpy does not answer: {exc.strerror}"
     if connection is None:
         return "no initpy answers"
     try:
@@ -46,13 +49,19 @@ def _ask(names: list[str]) -> str:
 
 
 def _connected() -> Connection | None:
-    """Where an initpy can be without being looked for; or wherever it is."""
+    """Where an initpy can be without being looked for; or wherever it is.
+
+    Raises:
+        TimeoutError: there is one, which does not take the connection.
+    """
     given = posix.environ.get(b"INITPY_SOCKET")
     if given == b"":
         return None  # as for initpy itself: there is no socket
     for path in (given,) if given else (b"/run/initpy.sock", b"/tmp/initpy.sock"):
         try:
             connection = Connection(path.decode("utf-8", "surrogateescape"))
+        except TimeoutError:
+            raise
         except OSError:
             continue
         if given or not path.startswith(b"/tmp") or connection.peer()[1] in (0, posix.geteuid()):
@@ -62,13 +71,14 @@ def _connected() -> Connection | None:
 
 
 def _looked_for() -> Connection | None:
-    from initpy.ctl.finding import NotFoundError, found  # noqa: PLC0415 - it takes its time
+    from initpy.ctl.calls import UnreachableError  # noqa: PLC0415 - they take their time
+    from initpy.ctl.finding import NotFoundError, found  # noqa: PLC0415
     from initpy.linux.native import complete_python  # noqa: PLC0415
 
     complete_python()
     try:
         return Connection(found().path)
-    except (OSError, NotFoundError):
+    except (OSError, NotFoundError, UnreachableError):
         return None
 
 

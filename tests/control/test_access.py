@@ -8,13 +8,14 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from initpy.control.access import Access
 from initpy.control.http import HttpError, HttpRequest
-from initpy.control.passwords import plain
+from initpy.control.passwords import MAX_WAITING, MAX_WRONG, Accounts, TooManyError, hashed, plain
 from initpy.control.server import Peer
 from initpy.controlplan import ControlPlan
 from tests.pid1.toml import program
@@ -157,3 +158,49 @@ def test_an_address_that_is_taken_ends_the_boot_and_changes_nothing_on_reload(
         init.wait_for_log("nothing is reloaded, everything runs on as it is: cannot listen on")
         assert init.socket.exists()
         assert "spawned: 'new'" not in init.log()
+
+
+HASHED = (("one", hashed(b"secret", "salt", 1)), ("two", hashed(b"other", "salt", 1)))
+
+
+def test_a_password_is_compared_once() -> None:
+    """Whether it is right or wrong; and with one hash, however many accounts there are."""
+    pauses: list[float] = []
+    accounts = Accounts(HASHED, pauses.append)
+    for _ in range(100):
+        assert accounts.are_right(b"one", b"secret")
+        assert accounts.are_right(b"two", b"other")
+        assert not accounts.are_right(b"two", b"secret")
+        assert not accounts.are_right(b"nobody", b"secret")
+    assert (accounts.compared, len(pauses)) == (4, 2)
+    for number in range(2 * MAX_WRONG):
+        assert not accounts.are_right(b"one", b"%d" % number)
+    assert len(accounts._wrong) == MAX_WRONG
+    assert accounts.are_right(b"one", b"secret")
+
+
+def test_few_passwords_are_compared_at_a_time() -> None:
+    """One, while some wait and the rest is sent away; nobody holds up who is known."""
+    go_on = threading.Event()
+    outcomes: list[bool | None] = []
+    accounts = Accounts(HASHED, lambda _: go_on.wait())
+    assert accounts.are_right(b"one", b"secret")
+
+    def guess(password: bytes) -> None:
+        try:
+            outcomes.append(accounts.are_right(b"one", password))
+        except TooManyError:
+            outcomes.append(None)
+
+    guesses = [threading.Thread(target=guess, args=(b"%d" % number,)) for number in range(40)]
+    for thread in guesses:
+        thread.start()
+    wait_for(lambda: len(outcomes) == 40 - MAX_WAITING - 1, about="those that are sent away")
+    assert set(outcomes) == {None}
+    assert accounts.compared == 2
+    assert accounts.are_right(b"one", b"secret")
+    go_on.set()
+    for thread in guesses:
+        thread.join(60)
+    assert outcomes.count(False) == MAX_WAITING + 1
+    assert accounts.compared == 2 + MAX_WAITING

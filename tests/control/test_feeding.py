@@ -8,10 +8,10 @@ from typing import Any
 from initpy.core.messages import Answer
 from initpy.core.supervisor import Supervisor
 from initpy.core.values import replace
-from initpy.feeding import MAX_QUEUE_BYTES, Feed, order_in
+from initpy.feeding import HEARD_S, MAX_QUEUE_BYTES, SECOND_LOOK_S, Feed, order_in
 from initpy.plan import Plan
 from initpy.serving import Serving
-from initpy.wire import Frames
+from initpy.wire import Frames, frame
 
 
 def test_what_waits_for_a_helper_is_bounded() -> None:
@@ -79,3 +79,32 @@ def test_nonsense_is_no_order() -> None:
     ):  # fmt: skip
         assert order_in(value) is None
     assert order_in((1, "reread")) is not None
+
+
+def test_a_helper_hangs_if_it_does_not_read_in_time() -> None:
+    """The clock is an argument. What it has read late counts for it; and once it has read all,
+    there is no timer any more."""
+    read_fd, write_fd = os.pipe()
+    os.set_blocking(write_fd, False)
+    try:
+        feed = Feed(write_fd, Supervisor())
+        assert not feed.look_at
+        first = ("answer", 1, "x")
+        feed.tell(first)
+        due_at = feed.look_at or 0.0
+        feed.tell(("answer", 2, "y" * 100))
+        assert feed.look_at == due_at, "the first of what is unread is what counts"
+        os.read(read_fd, len(frame(first)))
+        assert not feed.hangs(due_at)
+        assert feed.look_at == due_at + HEARD_S, "it has read, and has more to"
+        assert not feed.hangs(due_at + HEARD_S)
+        assert feed.look_at == due_at + HEARD_S + SECOND_LOOK_S
+        assert feed.hangs(due_at + HEARD_S + SECOND_LOOK_S)
+        os.read(read_fd, 65536)
+        assert not feed.hangs(due_at + HEARD_S + 2 * SECOND_LOOK_S)
+        assert not feed.look_at
+        feed.tell(("answer", 3, "z"))
+        assert (feed.look_at or 0.0) > due_at
+    finally:
+        os.close(read_fd)
+        os.close(write_fd)

@@ -187,6 +187,23 @@ def test_a_helper_that_does_nothing_holds_nobody_up(start_init: Start) -> None:
     assert init.stop() == 0
 
 
+def test_a_helper_that_reads_nothing_is_replaced(start_init: Start) -> None:
+    """As soon as there has been something to read for 10 s."""
+    init = start_init(program("web"))
+    init.wait_for_log("web entered RUNNING")
+    with rpc(init) as supervisor:
+        supervisor.getPID()
+    helper = helper_of(init)
+    os.kill(helper, signal.SIGSTOP)
+    init.config.write_text(program("other"))
+    init.kill(signal.SIGHUP)
+    init.wait_for_log(
+        "killing the control helper: it has read nothing of what it is told for 10 s", within_s=60
+    )
+    with rpc(init) as supervisor:
+        assert names(supervisor.getAllProcessInfo()) == ["other RUNNING"]
+
+
 def test_an_upgrade_keeps_the_sockets_and_replaces_the_helper(start_either: Start) -> None:
     init = start_either(program("web"))
     init.wait_for_log("web entered RUNNING")

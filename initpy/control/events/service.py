@@ -9,7 +9,6 @@ from __future__ import annotations
 import array
 import os
 import select
-import signal
 import socket
 import threading
 import time
@@ -53,6 +52,9 @@ OUTPUT_BYTES = 128 * 1024
 MAX_EARLY = 100
 """Packets that are kept for instances that are not known so far."""
 
+CLOSED_S = 2.0
+"""A listener whose pipes are closed, and that is alive after so long, has closed them itself."""
+
 MAX_PACKETS = 64
 """So many of these are taken before listeners are looked after."""
 
@@ -80,8 +82,7 @@ class EventService:
         say: Callable[[str, str], None],
     ) -> None:
         """`server` is the name that events have for all of initpy; `say` takes a level and a line.
-        To be called in the main thread."""
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a listener may have closed its stdin
+        SIGPIPE has to be ignored: a listener may have closed its stdin."""
         self._say = say
         self._door: socket.socket | None = socket.socket(fileno=birth.door_fd)
         self._door.setblocking(False)
@@ -98,6 +99,9 @@ class EventService:
         self._ticks = Ticks(time.time())
         self._connections: dict[str, Connection] = {}
         self._by_fd: dict[int, Connection] = {}
+        self._closed: dict[str, tuple[int, str, float]] = {}
+        """By key: the pid of an instance that has closed one of its pipes, or has died; which pipe,
+        and when that is to be said."""
         self._strangers: dict[str, Connection] = {}
         """Instances of listeners that are in no plan so far."""
         self._pids: dict[str, int] = {}
@@ -197,14 +201,16 @@ class EventService:
             self._hear_output()
         for event in self._ticks.take(time.time()):
             self._hub.put(event)
+        self._report_closed(time.monotonic())
         self._send()
 
     def _wait_s(self) -> float:
         wait_s = Ticks.next_in_s(time.time())
+        dues = [due_at for _, _, due_at in self._closed.values()]
         due_at = self._hub.next_due_at()
         if due_at is not None:
-            wait_s = min(wait_s, max(0.0, due_at - time.monotonic()))
-        return wait_s
+            dues.append(due_at)
+        return min([wait_s, *[max(0.0, due_at - time.monotonic()) for due_at in dues]])
 
     def _send(self) -> None:
         now = time.monotonic()
@@ -273,9 +279,9 @@ class EventService:
             if connection.unwritten:
                 self._write(connection)
             else:
-                self._hang_up(connection)  # it reads no more
+                self._lose(connection, "stdin")
         elif not self._read(connection):
-            self._hang_up(connection)
+            self._lose(connection, "stdout")
 
     def _read(self, connection: Connection) -> int:
         """Take some of what it has written; returns how many bytes, 0 at the end, -1 if it has not
@@ -295,8 +301,8 @@ class EventService:
             connection.unwritten = connection.unwritten[written:]
         except BlockingIOError:
             pass
-        except OSError:  # it has closed its stdin
-            self._hang_up(connection)
+        except OSError:
+            self._lose(connection, "stdin")
             return
         wanted = select.EPOLLOUT if connection.unwritten else 0
         self._epoll.modify(connection.stdin_fd, wanted)
@@ -307,6 +313,22 @@ class EventService:
         while count < MAX_LAST_BYTES and (size := self._read(connection)) > 0:
             count += size
         self._hang_up(connection)
+
+    def _lose(self, connection: Connection, pipe: str) -> None:
+        """It has closed one of its pipes, or has died, as will soon be heard."""
+        if self._connections.get(connection.key) is connection:
+            due_at = time.monotonic() + CLOSED_S
+            self._closed[connection.key] = connection.pid, pipe, due_at
+            self._hang_up(connection)
+
+    def _report_closed(self, now: float) -> None:
+        for key, (pid, pipe, due_at) in [*self._closed.items()]:
+            if self._live.get(key) != pid:
+                del self._closed[key]
+            elif now >= due_at:
+                del self._closed[key]
+                text = f"has closed its {pipe}: it gets no events until it is restarted"
+                self._say(WARN, f"{key.rpartition(':')[2]} {text}")
 
     def _hang_up(self, connection: Connection) -> None:
         key = connection.key

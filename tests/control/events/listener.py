@@ -4,7 +4,8 @@ sent, its pid before them.
 listener.py FILE [deaf] [RESULT ...]
 
 deaf: it ignores TERM. The results are what it answers, one after the other; when there is none
-left: OK. Of these, "hang" is none at all; "die" is its end; "chat" is nonsense.
+left: OK. Of these, "hang" is none at all; "die" is its end; "chat" is nonsense; "close0" and
+"close1" close its stdin or its stdout, without an end.
 """
 
 import json
@@ -36,7 +37,9 @@ def main() -> None:
             result = results.pop(0) if results else "OK"
             with open(memory, "w") as left:
                 json.dump(results, left)
-            if result == "hang":
+            if result.startswith("close"):
+                os.close(int(result[5:]))
+            if result == "hang" or result.startswith("close"):
                 signal.pause()
             if result == "die":
                 os._exit(1)

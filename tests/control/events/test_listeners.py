@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -98,6 +99,42 @@ def test_who_talks_nonsense_is_told_nothing_until_it_is_restarted(
     os.kill(_inside(init, first.pid), signal.SIGKILL)
     wait_until_seen(file, remote("b"))
     assert [it.payload[-1] for it in seen(file)] == ["a", "a", "b"]
+
+
+@pytest.mark.parametrize(("number", "pipe"), [(0, "stdin"), (1, "stdout")])
+def test_who_closes_a_pipe_is_told_nothing_until_it_is_restarted(
+    start_init: Callable[..., Init], tmp_path: Path, number: int, pipe: str
+) -> None:
+    """Which is said once; not of one that has died."""
+    file = tmp_path / "seen"
+    listener = toml("l", file, ["REMOTE_COMMUNICATION"], f"close{number}", **QUICK)
+    init = start_init(WEB + listener)
+    init.wait_for_log("success: l")
+    post(init, "a")
+    (first,) = wait_until_seen(file, remote("a"))
+    said = f"WARN l has closed its {pipe}: it gets no events until it is restarted"
+    init.wait_for_log(said)
+    post(init, "b")
+    assert [it.payload[-1] for it in seen(file)] == ["a"]
+    os.kill(_inside(init, first.pid), signal.SIGKILL)
+    wait_until_seen(file, remote("b"))
+    assert [it.payload[-1] for it in seen(file)] == ["a", "a", "b"]
+    assert init.log().count("has closed its") == 1
+
+
+def test_what_the_helper_has_to_say_is_in_the_form_of_the_log(
+    start_init: Callable[..., Init], tmp_path: Path
+) -> None:
+    file = tmp_path / "seen"
+    listener = toml("l", file, ["REMOTE_COMMUNICATION"], "chat", **QUICK)
+    init = start_init('[init]\nlog_format = "json"\n' + WEB + listener)
+    init.wait_for_log("success: l")
+    post(init, "a")
+    init.wait_for_log("has entered the UNKNOWN state")
+    lines = [json.loads(line) for line in init.log().splitlines()]
+    (said,) = [line for line in lines if "UNKNOWN" in line["message"]]
+    assert (said["level"], said["program"]) == ("WARN", "initpy")
+    assert not said["time"].endswith(("000000000Z", ",000Z"))
 
 
 def test_a_pool_shares_its_events(start_init: Callable[..., Init], tmp_path: Path) -> None:
