@@ -25,7 +25,7 @@ from tests.compat.servers import OURS, Server
 from tests.support import probe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 HERE = Path(__file__).resolve().parent
 THE_SAME: Any = object()
@@ -227,7 +227,8 @@ def stop_while_starting(server: Server) -> list[Any]:
 
 def stop_in_backoff(server: Server) -> list[str]:
     server.ask("startProcess", "backing", False)
-    server.wait_for_moves(4, "backing")
+    server.wait_for_moves(3, "backing")
+    server.wait_for_state("backing", "BACKOFF")  # the next try is in 2 s
     assert server.ask("stopProcess", "backing") is True
     server.wait_for_moves(5, "backing")
     assert server.ask("startProcess", "backing", False) is True
@@ -239,7 +240,8 @@ def stop_in_backoff(server: Server) -> list[str]:
 
 def start_in_backoff(server: Server) -> Any:
     server.ask("startProcess", "retrying", False)
-    server.wait_for_moves(4, "retrying")
+    server.wait_for_moves(3, "retrying")
+    server.wait_for_state("retrying", "BACKOFF")
     answer = server.ask("startProcess", "retrying")
     server.ask("stopProcess", "retrying")
     return answer
@@ -260,7 +262,7 @@ def start_what_fails(server: Server) -> Any:
     server.wait_for_state("falsy", "FATAL")
     answers.append(server.ask("startProcess", "falsy"))
     server.wait_for_state("falsy", "FATAL")
-    return answers, server.moves("falsy")
+    return answers, server.wait_for_moves(6, "falsy")
 
 
 def start_what_is_missing(server: Server) -> Any:
