@@ -97,6 +97,7 @@ def _grouped(specs: Iterable[ProcessSpec]) -> dict[str, list[ProcessSpec]]:
 def _config_of(spec: ProcessSpec, *, in_use: bool) -> dict[str, Any]:
     signum, wait_s = spec.stopsteps[0]
     text = {"errors": "replace"}
+    url = dict(spec.environment).get(b"SUPERVISOR_SERVER_URL", NONE.encode())
     return {
         "autostart": spec.autostart,
         "directory": spec.directory.decode(**text) or NONE,
@@ -116,7 +117,7 @@ def _config_of(spec: ProcessSpec, *, in_use: bool) -> dict[str, Any]:
         "stopsignal": signum,
         "stopwaitsecs": _number(wait_s),
         **_channel("stderr", None if spec.redirect_stderr else spec.stderr),
-        "serverurl": NONE,
+        "serverurl": url.decode(**text),
     }
 
 

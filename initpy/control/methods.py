@@ -29,6 +29,8 @@ SUPERVISOR_VERSION = "4.3.0"
 """Whose behaviour this is."""
 
 MULTICALL = "system.multicall"
+MAX_CALLS = 1000
+"""In one of these: all their results are held in memory."""
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -110,6 +112,8 @@ class Methods:
 
     def _multicall(self, calls: list[Any]) -> list[Any]:
         """Results as they are, not each in a list: that is supervisord's way."""
+        if len(calls) > MAX_CALLS:
+            raise Fault(INCORRECT_PARAMETERS, f"more than {MAX_CALLS} calls in one")
         return [self._one_of_many(call) for call in calls]
 
     def _one_of_many(self, call: Any) -> Any:

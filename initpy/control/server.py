@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     Answering = Callable[[HttpRequest, "Peer"], bytes | Iterator[bytes]]
 
 MAX_CONNECTIONS = 200
-"""Of each listener. Beyond it, one that does nothing is closed for the new one, or the new one."""
+"""Of each listener. Beyond it, one is closed for the new one: one that does nothing, or else the
+one whose request has taken longest to come. If all are being answered, the new one is."""
 
 ONLY_FOR_ROOT = 20
 """So many of these on a Unix socket are for root alone: it always gets in."""
@@ -198,10 +199,13 @@ class Server:
             most = MAX_CONNECTIONS
             if connection.peer.uid is not None and not is_root:
                 most -= ONLY_FOR_ROOT
-            idle = [it for it in them if it.is_idle]
+            staying = [it for it in them if not it.is_evicted]
+            idle = [it for it in staying if it.is_idle] or [it for it in staying if it.half_since]
             has_room = len(them) < most or bool(idle)
             if len(them) >= most and idle:
-                min(idle, key=lambda it: it.idle_since).hang_up()
+                evicted = min(idle, key=lambda it: it.half_since or it.idle_since)
+                evicted.is_evicted = True
+                evicted.hang_up()
             if has_room:
                 them.add(connection)
         if not has_room:
@@ -253,6 +257,10 @@ class _Connection:
         """By which it is seen that the client has gone. (EPOLLHUP is always.) Over TCP, one that
         will send no more cannot be told from that."""
         self._patience = Patience(self._watch)
+        self.half_since = 0.0
+        """Since when a part of a request has been there, and not all of it; 0: that is not so."""
+        self.is_evicted = False
+        """It has to go for another one."""
 
     def _watch(self, is_waiting: bool) -> None:
         self._server.watch(self, self._sock.fileno(), is_waiting=is_waiting)
@@ -320,6 +328,7 @@ class _Connection:
             self._has_asked = True
         if request is None:
             return False
+        self.half_since = 0.0
         answered = answer(request, self.peer)
         if isinstance(answered, bytes):
             self._write(answered)
@@ -353,6 +362,7 @@ class _Connection:
                 until = time.monotonic() + REQUEST_S
             request = requests.feed(raw)
         while request is None:
+            self.half_since = self.half_since or time.monotonic()
             if requests.wants_continue:
                 requests.wants_continue = False
                 self._write(b"HTTP/1.1 100 Continue\r\n\r\n")

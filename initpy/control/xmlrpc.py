@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import pyexpat
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 32
 """Of arrays and structs in each other."""
+
+MAX_ELEMENTS = 50_000
+"""Of a call: each costs more memory than the bytes that it comes in."""
 
 MAX_INT = 2**31 - 1
 
@@ -42,9 +46,10 @@ def call_in(raw: bytes) -> tuple[str, list[Any]]:
     """The name of the method, and the parameters.
 
     Raises:
-        XmlError: whatever else `raw` is; also with a DOCTYPE or entities of its own.
+        XmlError: whatever else `raw` is; also with a DOCTYPE or entities of its own, or too much in
+            it.
     """
-    reader = _read(raw)
+    reader = _read(raw, MAX_ELEMENTS)
     if reader.method is None:
         raise XmlError("no methodName in it")
     return reader.method, reader.parameters
@@ -56,14 +61,14 @@ def answer_in(raw: bytes) -> tuple[Any, bool]:
     Raises:
         XmlError: `raw` is no answer.
     """
-    reader = _read(raw)
+    reader = _read(raw, sys.maxsize)
     if len(reader.parameters) != 1:
         raise XmlError("no result in it")
     return reader.parameters[0], reader.is_fault
 
 
-def _read(raw: bytes) -> _Reader:
-    reader = _Reader()
+def _read(raw: bytes, max_elements: int) -> _Reader:
+    reader = _Reader(max_elements)
     parser = pyexpat.ParserCreate()
     parser.buffer_text = True
     parser.StartElementHandler = reader.begin
@@ -85,7 +90,8 @@ def _refuse(*_: object) -> None:
 class _Reader:
     """Builds the parameters as the elements come."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_elements: int) -> None:
+        self._elements_left = max_elements
         self.method: str | None = None
         self.is_fault = False
         self.parameters: list[Any] = []
@@ -97,6 +103,9 @@ class _Reader:
         """The value that is open says of what type it is."""
 
     def begin(self, tag: str, _attributes: dict[str, str]) -> None:
+        self._elements_left -= 1
+        if self._elements_left < 0:
+            raise XmlError("too many elements")
         self._path.append(tag)
         self._text.clear()
         if tag == "value":

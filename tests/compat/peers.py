@@ -255,7 +255,7 @@ class Supervisord(Peer):
     @contextmanager
     def rpc(self) -> Iterator[Any]:
         """The `supervisor` namespace of its XML-RPC."""
-        transport = _UnixTransport(str(self.folder / "rpc"))
+        transport = UnixTransport(str(self.folder / "rpc"))
         with xmlrpc.client.ServerProxy("http://localhost", transport) as proxy:
             yield proxy.supervisor
 
@@ -470,7 +470,7 @@ def _clock(folder: Path) -> dict[str, str]:
     }
 
 
-class _UnixTransport(xmlrpc.client.Transport):
+class UnixTransport(xmlrpc.client.Transport):
     """XML-RPC over a unix socket."""
 
     def __init__(self, path: str) -> None:
@@ -479,12 +479,12 @@ class _UnixTransport(xmlrpc.client.Transport):
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
         self.close()  # the one of the call before
-        connection = _UnixConnection(self._path)
+        connection = UnixConnection(self._path)
         self._connection = host, connection
         return connection
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: str) -> None:
         super().__init__("localhost")
         self._path = path

@@ -223,3 +223,10 @@ def test_a_namespec_can_be_looked_up(group: str, spec: str) -> None:
     view = ProcessView("web", group, State.RUNNING)
     assert view.namespec == spec
     assert Snapshot((view,), NOW, 1).process(spec) is view
+
+
+def test_how_many_calls_there_may_be_in_one() -> None:
+    call = {"methodName": "supervisor.getPID", "params": []}
+    assert len(ours(ONE).call("system.multicall", [[call] * 1000])) == 1000
+    with pytest.raises(Fault, match="more than 1000 calls in one"):
+        ours(ONE).call("system.multicall", [[call] * 1001])

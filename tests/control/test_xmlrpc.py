@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from initpy.control.xmlrpc import MAX_DEPTH, XmlError, call_in, fault, result
+from initpy.control.xmlrpc import (
+    MAX_DEPTH,
+    MAX_ELEMENTS,
+    XmlError,
+    answer_in,
+    call_in,
+    fault,
+    result,
+)
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]))
 FIT = st.text(
@@ -108,6 +116,16 @@ def test_depth_is_limited(depth: int, is_read: bool) -> None:
     else:
         with pytest.raises(XmlError):
             call_in(raw)
+
+
+def test_the_number_of_elements_of_a_call_is_limited_and_that_of_an_answer_is_not() -> None:
+    few = 5  # methodCall, methodName, params, param, value
+    lines = [""] * (MAX_ELEMENTS - few - 2)  # array, data
+    raw = xmlrpc.client.dumps((lines,), "a").encode().replace(b"<string></string>", b"")
+    assert call_in(raw) == ("a", [lines])
+    with pytest.raises(XmlError, match="too many elements"):
+        call_in(raw.replace(b"</data>", b"<value/></data>"))
+    assert answer_in(result(["x"] * MAX_ELEMENTS)) == (["x"] * MAX_ELEMENTS, False)
 
 
 TAGS = ["methodCall", "methodName", "params", "param", "value", "int", "string", "array", "data"]

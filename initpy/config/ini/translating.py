@@ -108,6 +108,7 @@ HTTP_SERVER = "inet_http_server"
 UNIX_SERVER = "unix_http_server"
 
 _ACCOUNT = ("username", "password")
+SERVER_URL = "SUPERVISOR_SERVER_URL"
 
 _RPC_INTERFACE = "rpcinterface:supervisor"
 
@@ -285,12 +286,29 @@ class Translator:
             if not option.text and isinstance(setting.kind, Text):
                 continue  # as if it were not there
             self._set(section, path, table, option, setting)
+        if "serverurl" in options:
+            self._server_url(section, path, table)
         command = table.get("command", "")
         if _SAFE_NAME.fullmatch(name):
             command = _SAFE_REFERENCE.sub("", command)
         if is_template(command):
             table["expand_first"] = True
         self._warn_of_unknown(section, known)
+
+    def _server_url(self, section: str, path: Path, table: dict[str, Any]) -> None:
+        """Where a program finds the API, if it is not to be told: a variable, as for supervisord,
+        for which that of its `environment` goes before it, too."""
+        option = self._sections[section][1]["serverurl"]
+        self._used.add((section, "serverurl"))
+        if lone_percent(option.text):
+            self._problem(option, section, 'a "%" on its own: to have one, write "%%"')
+        elif option.text and option.text.upper() != "AUTO":
+            own = table.get("environment", {})
+            if isinstance(own, dict) and SERVER_URL not in own:
+                table["environment"] = {SERVER_URL: escaped_dollars(option.text), **own}
+                self._origin((*path, "environment", SERVER_URL), option, section)
+                if "environment" not in self._sections[section][1]:
+                    self._origin((*path, "environment"), option, section)
 
     def _group(self, section: str, name: str) -> None:
         path = ("group", name)

@@ -133,13 +133,16 @@ class _Writer:
         for option in options.values():
             if option.name in table:
                 yield from self._option(option, table)
+            elif option.name == "serverurl":  # a variable: below, if it is the only one
+                left += _comments(option.before) if "environment" in options else ()
             elif option.name != "environment":
                 left += [*_comments(option.before), *self._said(option), *_as_it_was(option)]
         for key, value in table.items():
             yield f"{key_of(key)} = {text_of(value)}"
         yield from left
         if environment is not None:
-            yield from self._environment(path, environment, options["environment"])
+            option = options["environment" if "environment" in options else "serverurl"]
+            yield from self._environment(path, environment, option)
         for part in parts:
             yield from _comments(part.after)
 

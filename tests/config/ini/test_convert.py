@@ -187,3 +187,39 @@ def test_only_where_it_matters_is_a_command_expanded_first(
 ) -> None:
     Path("x.conf").write_text(f"[program:{name}]\ncommand={command}\n")
     assert ("expand_first = true" in converted("x.conf")) == is_first
+
+
+def test_where_a_program_finds_the_api_becomes_a_variable() -> None:
+    Path("supervisord.conf").write_text(
+        """\
+[program:both]
+command=/bin/sh
+; its own
+serverurl=unix://%(here)s/s ; beside
+environment=A=1
+[program:variable]
+command=/bin/sh
+environment=SUPERVISOR_SERVER_URL=x
+serverurl=y
+[program:alone]
+command=/bin/sh
+; its own
+serverurl=http://$a%% ; beside
+[program:auto]
+command=/bin/sh
+serverurl=auto
+"""
+    )
+    written = converted("supervisord.conf", ENVIRON)
+    name = "SUPERVISOR_SERVER_URL"
+    assert f'# its own\nenvironment = {{ {name} = "unix://%(here)s/s", A = "1" }}\n' in written
+    assert f'\nenvironment = {{ {name} = "x" }}\n' in written
+    assert f'# its own\nenvironment = {{ {name} = "http://$a%%" }}  # beside\n' in written
+    assert written.count("environment =") == 3
+    Path("initpy.toml").write_text(written)
+    plan = load("initpy.toml", ENVIRON).plan
+    assert plan == load("supervisord.conf", ENVIRON).plan
+    urls = [dict(it.environment).get(name.encode()) for it in plan.processes]
+    assert sorted(map(str, urls)) == sorted(
+        map(str, [b"unix://%b/s" % str(Path.cwd()).encode(), b"x", b"http://$a%", None])
+    )
