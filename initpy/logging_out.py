@@ -6,6 +6,10 @@ milliseconds, it shares PID 1's memory, and needs no path that might have change
 killed at any time: what it holds is in a memory file that is kept here as well (`logs.memory`). So
 whenever the relay has to learn of new pipes, it is asked to leave, and another is started.
 
+The relay is told of each instance before that is forked, and of its pid after that; and it is not
+forked before the relay has noted how much is in the pipe, all of which is its predecessors'. So no
+line is joined of the words of two, and none told with another's pid. (See `BIRTH_S` for the limit.)
+
 Where all output is inherited, nothing of this comes to be: no pipe, no memory file, no relay.
 """
 
@@ -46,6 +50,10 @@ this is for what came last."""
 LEAVE_S = 2.0
 """A relay that was asked to leave and is still there after so long hangs, and is killed."""
 
+BIRTH_S = 1.0
+"""So long an instance waits, at the most, until the relay has noted where its output begins: one
+that hangs, or cannot be started, keeps no program down."""
+
 CLOSED = -1
 SIGKILL = 9
 
@@ -53,7 +61,25 @@ SIGKILL = 9
 class Pipe:
     """A channel's pipe, and its place in the memory file."""
 
-    KEPT = ("is_wanted", "pid", "plan", "read_fd", "serial", "slot", "write_fd")
+    KEPT = (
+        "birth",
+        "is_marked",
+        "is_wanted",
+        "last_pid",
+        "pid",
+        "plan",
+        "read_fd",
+        "serial",
+        "slot",
+        "write_fd",
+    )
+
+    birth = 0
+    """The number of the instance that is about to be, of those that had to wait for the relay."""
+    is_marked = True
+    """The relay has noted where its output begins."""
+    last_pid = 0
+    """Of the last instance that wrote to it; 0: there was none."""
 
     def __init__(self, slot: int, serial: int, plan: ChannelPlan) -> None:
         """Raises:
@@ -76,6 +102,7 @@ class LoggingOut:
 
     KEPT = (
         "events_fd",
+        "_births",
         "_born_at",
         "_commands_fd",
         "_delay_s",
@@ -111,6 +138,9 @@ class LoggingOut:
         """Where the relay is to tell what event listeners hear of; CLOSED: nowhere."""
         self._pipes: dict[tuple[str, int], Pipe] = {}
         """By the process's key and the number of the fd, 1 or 2."""
+        self._births: dict[str, float] = {}
+        """Processes of which the relay is told that an instance is about to be, and until when that
+        waits for the answer."""
         self._serial = 0
         """The last pipe's."""
         self._slots = 0
@@ -177,22 +207,42 @@ class LoggingOut:
         self._renew_if_outdated()
         return stdout_fd, stderr_fd
 
+    def may_start(self, key: str) -> bool:
+        """Whether an instance may be forked now. If not, ask again whenever there is news. When it
+        has been, `started` says so, or else `not_started`."""
+        pipes = self._pipes_of(key)
+        if key not in self._births:
+            self._births[key] = time.monotonic() + BIRTH_S
+            for pipe in pipes:
+                pipe.birth += 1
+                pipe.is_marked = not pipe.last_pid  # nobody has written to it
+                self._announce(pipe)
+        return all(it.is_marked for it in pipes) or time.monotonic() >= self._births[key]
+
+    def _announce(self, pipe: Pipe) -> None:
+        self._command("starting", pipe.slot, 0 if pipe.is_marked else pipe.birth)
+
     def started(self, key: str, pid: int) -> None:
         """An instance writes to its pipes from now on."""
-        for number in (1, 2):
-            pipe = self._pipes.get((key, number))
-            if pipe is not None:
-                pipe.pid = pid
-                self._command("started", pipe.slot, pid)
+        self._births.pop(key, None)
+        for pipe in self._pipes_of(key):
+            pipe.pid = pipe.last_pid = pid
+            self._command("started", pipe.slot, pid)
+
+    def not_started(self, key: str) -> None:
+        """It will not be."""
+        if self._births.pop(key, None) is not None:
+            self.ended(key)
 
     def ended(self, key: str) -> None:
         """It does not any more: an unfinished line is finished."""
-        for number in (1, 2):
-            pipe = self._pipes.get((key, number))
-            if pipe is not None:
-                pipe.pid = 0
-                self._command("ended", pipe.slot)
+        for pipe in self._pipes_of(key):
+            pipe.pid = 0
+            self._command("ended", pipe.slot)
         self._close_unwanted()
+
+    def _pipes_of(self, key: str) -> list[Pipe]:
+        return [self._pipes[key, number] for number in (1, 2) if (key, number) in self._pipes]
 
     def reopen(self) -> None:
         """Log files have been moved away."""
@@ -214,6 +264,9 @@ class LoggingOut:
     def next_due_at(self) -> float | None:
         """When to call `keep_time`, by the monotonic clock; None: not before something happens."""
         dues = [due for due in (self._start_at, self._kill_at) if due is not None]
+        if self._births:
+            now = time.monotonic()
+            dues += [due for due in self._births.values() if due > now]
         if self._drain_until is not None:
             dues.append(self._drain_until + LEAST_DRAIN_S)
         return min(dues, default=None)
@@ -271,7 +324,10 @@ class LoggingOut:
         if self._relay_pid or self._is_away or not self._pipes:
             return
         channels = tuple(
-            [Channel(it.slot, it.read_fd, it.plan, it.pid, it.serial) for it in self._in_order()]
+            [
+                Channel(it.slot, it.read_fd, it.plan, it.pid, it.serial, it.last_pid)
+                for it in self._in_order()
+            ]
         )
         try:
             commands_fd, own_fd = posix.pipe2(posix.O_CLOEXEC)
@@ -301,6 +357,9 @@ class LoggingOut:
         self._is_outdated = False
         self._born_at = time.monotonic()
         self._close_unwanted()
+        for key in self._births:
+            for pipe in self._pipes_of(key):
+                self._announce(pipe)
         if drain_s is not None:
             self._command("drain", drain_s)
 
@@ -317,6 +376,10 @@ class LoggingOut:
         match value:
             case ("log", str(level), str(text)):
                 self._say(level, text)
+            case ("marked", int(serial), int(birth)):
+                for key in self._births:
+                    for pipe in self._pipes_of(key):
+                        pipe.is_marked |= (pipe.serial, pipe.birth) == (serial, birth)
             case ("closed", int(serial)):
                 for (key, number), pipe in self._pipes.items():
                     if pipe.serial == serial and not pipe.is_wanted and not pipe.pid:
@@ -401,8 +464,7 @@ class LoggingOut:
         for (key, _), pipe in self._pipes.items():
             pid = pids.get(key, 0)
             if pid and pid != pipe.pid:
-                pipe.pid = pid
-                self._command("started", pipe.slot, pid)
+                self.started(key, pid)
             elif not pid and pipe.pid:
                 pipe.pid = 0
                 self._command("ended", pipe.slot)

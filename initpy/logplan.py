@@ -88,6 +88,8 @@ class Channel(Value):
     """Of the instance that writes to it; 0: there is none, and an unfinished line is finished."""
     serial: int = 0
     """Its alone: the place in the memory file may have been another's."""
+    last_pid: int = 0
+    """Of the last instance that wrote to it, ended or not; 0: there was none."""
 
 
 class Captured(Value):
@@ -110,10 +112,12 @@ class LogPlan(Value):
     memory_fd: int
     """The memory file: see logs.memory."""
     commands_fd: int
-    """Frames come from here: a tuple of the command's name and its arguments. ("started", slot,
-    pid) and ("ended", slot) of a program; ("close", slot): when all that was written to it is where
-    it belongs, serve it no more, and say ("closed", serial); ("reopen",) the files; ("drain",
-    seconds) all that has been written, and end; ("leave",) at once. End of file is "leave" too."""
+    """Frames come from here: a tuple of the command's name and its arguments. ("starting", slot,
+    birth), before it is forked, ("started", slot, pid) and ("ended", slot) of an instance: the
+    answer to the first is ("marked", serial, birth), unless birth is 0, as the first instance's is;
+    ("close", slot): when all that was written to it is where it belongs, serve it no more, and say
+    ("closed", serial); ("reopen",) the files; ("drain", seconds) all that has been written, and
+    end; ("leave",) at once. End of file is "leave" too."""
     prefix_width: int = 0
     """How wide the names before the lines are, if not as the longest of these channels."""
     events_fd: int = -1

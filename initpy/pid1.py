@@ -163,6 +163,7 @@ class Pid1:
         "exit_code",
         "facts",
         "faults",
+        "held",
         "keys",
         "oom_file",
         "reasons",
@@ -195,6 +196,8 @@ class Pid1:
         """Effects; all of them come before the next fact."""
         self.effects: list[Value] = []
         """Those that fork; they come when there is no fact."""
+        self.held: list[str] = []
+        """Processes that are to be spawned when the relay of the logs knows of it."""
         self._doing: list[Value] | None = None
         """The list whose first is being carried out, until what cannot be undone is done."""
         self.at: object = None
@@ -350,7 +353,7 @@ class Pid1:
                 self._take_first()
             elif self.effects:
                 self._do_first(self.effects)
-            else:
+            elif not (self.held and self._release_held()):
                 return
             if time.monotonic() > until:
                 return
@@ -385,6 +388,16 @@ class Pid1:
         if self._doing is not None:
             del self._doing[0]
             self._doing = None
+
+    def _release_held(self) -> bool:
+        """Whether there is one that can be spawned, or is not to be any more."""
+        for number, key in enumerate(self.held):
+            is_wanted = self.state.processes[key].state == State.STARTING
+            if not is_wanted or self.output is None or self.output.may_start(key):
+                self.effects.append(Spawn(key))
+                del self.held[number]
+                return True
+        return False
 
     def _clear(self, suspect: Value) -> None:
         """It has been seen to."""
@@ -834,10 +847,14 @@ class Pid1:
         process = self.state.processes[key]
         spec = process.spec
         if process.state != State.STARTING:  # a stop has overtaken it
-            self.facts.append(SpawnFailed(key, "it was stopped before it was spawned"))
+            self._note_not_spawned(key, "it was stopped before it was spawned")
             return
         if spec.unspawnable:
-            self.facts.append(SpawnFailed(key, spec.unspawnable))
+            self._note_not_spawned(key, spec.unspawnable)
+            return
+        if self.output is not None and not self.output.may_start(key):
+            if key not in self.held:
+                self.held.append(key)
             return
         mark = self.sweeping.next_mark(key)
 
@@ -858,7 +875,7 @@ class Pid1:
         except SpawnError as exc:
             if self.events is not None:
                 self.events.not_started()
-            self.facts.append(SpawnFailed(key, str(exc)))
+            self._note_not_spawned(key, str(exc))
             return
         if spec.is_listener and self.events is not None and self.serving is not None:
             self.events.started(key, pid)
@@ -867,6 +884,11 @@ class Pid1:
         if self.output is not None:
             self.output.started(key, pid)
         self.watch_reason(pid, fd)
+
+    def _note_not_spawned(self, key: str, reason: str) -> None:
+        if self.output is not None:
+            self.output.not_started(key)
+        self.facts.append(SpawnFailed(key, reason))
 
     def watch_reason(self, pid: int, fd: int) -> None:
         try:

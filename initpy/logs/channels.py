@@ -16,7 +16,7 @@ from collections import deque
 from initpy.logplan import MAX_SINKS
 from initpy.logs.forms import Raw
 from initpy.logs.lines import Run, cut, join
-from initpy.logs.memory import DESK_BYTES, TAIL_BYTES, FileNote, State
+from initpy.logs.memory import DESK_BYTES, MOST_MARKS, TAIL_BYTES, FileNote, State
 from initpy.logs.sinks import F_SETPIPE_SZ, PIPE_BYTES, FileSink, StreamSink
 
 TYPE_CHECKING = False
@@ -171,6 +171,7 @@ class ChannelRelay:
         outlets: Sequence[Outlet],
         *,
         watch: Callable[[ChannelRelay, bool], None],
+        has_orders: Callable[[], bool],
         limit: RateLimit | None = None,
         starts: re.Pattern[bytes] | None = None,
         escapes: re.Pattern[bytes] | None = None,
@@ -180,6 +181,7 @@ class ChannelRelay:
         """Take over what the last relay has left; `start` goes on with it.
 
         `watch` is called when it is to be told of bytes in its pipe, and when not any more.
+        `has_orders` says whether PID 1 has told something that is still to be heard.
         `starts` matches where a message begins, `escapes` what is taken out. `tell` is given what
         was read, and the pid of who has written it. `making` stands for all that decides what is
         made of the same bytes.
@@ -189,6 +191,7 @@ class ChannelRelay:
         self._memory = memory
         self._outlets = outlets
         self._watch = watch
+        self._has_orders = has_orders
         self._limit = limit
         self._starts = starts
         self._escapes = escapes
@@ -202,9 +205,11 @@ class ChannelRelay:
         self._can_splice = (
             len(outlets) == 1 and not outlets[0].is_shared and not channel.plan.sinks[0].drops
         )
-        self._pid = channel.pid
+        self._last_pid = channel.pid or channel.last_pid
         self.is_idle = channel.pid == 0
         """Nobody writes to it; but for those whom the last instance has left."""
+        self._is_starting = False
+        """Somebody is about to; who that is will be told."""
         counts = memory.claim(channel.slot, channel.serial, making)
         state, taken = memory.restore(channel.slot)
         if counts:
@@ -220,9 +225,12 @@ class ChannelRelay:
         """And the instance that wrote it has ended since."""
         self._time_ns = state.time_ns
         self._held_pid = state.pid
-        self._marks: deque[tuple[int, int]] = deque()
+        pid, marks = memory.marks(channel.slot)
+        self._marks = deque(marks)
         """Where in what the channel ever had an instance has ended (0), or the next begins (its
         pid), as far as that has not been read."""
+        self._pid = (pid if marks or self.is_idle else 0) or self._last_pid
+        """Whose words are read, up to the first mark."""
         self._ending = state.ending
         self._own_raw = next(
             (it for it, outlet in enumerate(outlets) if outlet.is_raw and not outlet.is_shared), -1
@@ -253,10 +261,15 @@ class ChannelRelay:
     def start(self) -> None:
         """Go on with what the last relay has left."""
         memory, held = self._memory, self._held
-        self._set_watched(True)
+        self._update_watched()
         memory.desk[: len(held)] = held
-        if self.is_idle and self._total:  # else the first instance may be writing by now
-            self._marks.append((self._total + self.count_waiting(), 0))
+        end = self._total + self.count_waiting()
+        self._marks = deque([(min(position, end), pid) for position, pid in self._marks])
+        if not self.is_idle and self._marks and not self._marks[-1][1]:
+            self._marks.append((self._marks[-1][0], self._last_pid))
+        elif self.is_idle and self._last_pid:  # else the first instance may be writing by now
+            self._marks.append((end, 0))
+        self._keep_marks()
         missing = min(self._total - memory.tail_total(self.slot), len(held))
         if missing > 0:
             memory.put_tail(self.slot, len(held) - missing, len(held), self._total)
@@ -306,12 +319,10 @@ class ChannelRelay:
         return self._step(most)
 
     def _step(self, most: int) -> int:
-        had = waiting = self.count_waiting()
-        if self._marks:
-            waiting = min(waiting, self._marks[0][0] - self._total)
+        had = waiting = self._count_known()
         if waiting > FULL_PIPE_BYTES and not self._has_large_pipe:
             self._enlarge_pipe()
-        is_unseen = self._is_raw and self._tell is None and not self._held
+        is_unseen = self._is_raw and self._tell is None and not (self._held or self._marks)
         if waiting > 2 * TAIL_BYTES and is_unseen:
             moved = self._splice(min(waiting - TAIL_BYTES, SPLICES * most))
             waiting -= moved
@@ -327,32 +338,63 @@ class ChannelRelay:
             self._read(count, has_more=waiting - count >= TAIL_BYTES)
         return had
 
-    def set_started(self, pid: int) -> None:
-        """Another instance writes to it, behind all that came before the end of the last one."""
-        self.is_idle = False
+    def _count_known(self) -> int:
+        """Bytes in the pipe of which it is known who has written them."""
+        waiting = self.count_waiting()
         if self._marks:
-            self._marks.append((self._marks[-1][0], pid))
-        else:
+            return min(waiting, self._marks[0][0] - self._total)
+        if self._is_starting:
+            return 0
+        # Counted first: who is forked then has been announced, and that would be heard now.
+        return 0 if self.is_idle and waiting and self._has_orders() else waiting
+
+    def set_starting(self, *, is_first: bool) -> None:
+        """An instance is about to be forked. All that is in the pipe now comes before its words;
+        what follows is read when its pid is known. (The first one may be there by now, and all is
+        its.)"""
+        self._is_starting = True
+        self._update_watched()
+        if not is_first:
+            self._mark_end()
+
+    def set_started(self, pid: int) -> None:
+        """That instance writes to it."""
+        self.is_idle = self._is_starting = False
+        if not self._marks:
             self._pid = pid
+        elif len(self._marks) < MOST_MARKS:
+            self._marks.append((self._marks[-1][0], pid))
+        self._keep_marks()
+        self._update_watched()
 
     def set_ended(self) -> None:
         """The instance has ended: behind what is in the pipe now, an unfinished line is one."""
-        self.is_idle = True
-        self._marks.append((self._total + self.count_waiting(), 0))
+        self.is_idle, self._is_starting = True, False
+        self._mark_end()
+        self._update_watched()
+
+    def _mark_end(self) -> None:
+        mark = (self._total + self.count_waiting(), 0)
+        if len(self._marks) < MOST_MARKS and not (self._marks and self._marks[-1] == mark):
+            self._marks.append(mark)
+            self._keep_marks()
         self._pass_marks()
 
     def _pass_marks(self) -> None:
         """As far as no sink stalls."""
         while self._marks and not self.is_stalled and self._line is None:
             position, pid = self._marks[0]
-            if self._total < position:
-                self.step()
+            if self._total < position and (self.step() or self._line is not None):
                 continue
-            self._marks.popleft()
             if pid:
                 self._pid = pid
             else:
                 self._finish()
+            self._marks.popleft()  # last: to finish once more does no harm
+            self._keep_marks()
+
+    def _keep_marks(self) -> None:
+        self._memory.keep_marks(self.slot, self._pid, self._marks)
 
     def end_message(self) -> None:
         """No further line has come: the message is whole."""
@@ -560,6 +602,7 @@ class ChannelRelay:
     def _stall(self, after: _After) -> None:
         """A sink has not taken all of it: hold the whole step until it has."""
         self._after = after
+        self._update_watched()
         if self._owes_tail:  # for it may be long until the next read
             end = len(self._held)
             self._memory.put_tail(self.slot, max(0, end - TAIL_BYTES), end, self._total)
@@ -567,22 +610,22 @@ class ChannelRelay:
         self._memory.keep(self.slot, self._state(self._held), self._taken())
         if self._files:
             self._note_files(self._taken())
-        self._set_watched(False)
 
     def _stand_in_line(self, outlet: Outlet) -> None:
         """Leave in the pipe what is there until it is this outlet's turn: what would be held
         meanwhile, by each of hundreds of channels, is memory."""
         self._line = outlet
         outlet.sink.stand_in_line(outlet)
-        self._set_watched(False)
+        self._update_watched()
 
     def _leave_line(self) -> None:
         if self._line is not None:
             self._line.sink.give_up(self._line)
             self._line = None
-            self._set_watched(True)
+            self._update_watched()
 
-    def _set_watched(self, is_watched: bool) -> None:
+    def _update_watched(self) -> None:
+        is_watched = not (self.is_stalled or self._is_starting) and self._line is None
         if is_watched is not self._is_watched:
             self._is_watched = is_watched
             self._watch(self, is_watched)
@@ -591,7 +634,7 @@ class ChannelRelay:
         if self._line is not None:
             self._line = None
             self.step(self._most)
-            self._set_watched(not self.is_stalled and self._line is None)
+            self._update_watched()
             self._pass_marks()
             return
         if self._after is None:
@@ -602,7 +645,7 @@ class ChannelRelay:
         after, self._after = self._after, None
         self._is_told_of = False
         self._settle(after)
-        self._set_watched(True)
+        self._update_watched()
         self._pass_marks()
 
     def _taken(self) -> tuple[int, ...]:

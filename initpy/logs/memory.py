@@ -21,12 +21,17 @@ writes to: its size tells, rotated or not.)
 
 from __future__ import annotations
 
+import array
 import mmap
 import os
 import time
 
 from initpy.core.values import Value
 from initpy.logplan import MAX_SINKS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAGIC = int.from_bytes(b"initpyL2", "big")
 
@@ -41,6 +46,11 @@ REGION_BYTES = 2 * 2**20
 
 TAIL_BYTES = 64 * 1024
 """What is kept of each channel, at the beginning of its region."""
+
+_MARKS_AT = (128 * 1024, 192 * 1024)
+"""In a region."""
+
+MOST_MARKS = 1000
 
 _HOLDS_AT = (512 * 1024, 1024 * 1024)
 """In a region; each has room for a desk."""
@@ -61,6 +71,7 @@ _OWNER = 27  # the serial number of the channel whose slot it is
 _MAKING = 28  # what stands for the way in which its output is formed
 _FILES = 29  # of each sink: inode, size, how much of the work it had; of which sequence number
 _FILES_SEQ = 41
+_MARKS = 42  # how many, and in which of two places they are
 
 _CONTINUES, _IS_MID_LINE, _HAS_ENDED, _ENDING = 1, 2, 4, 8
 
@@ -256,6 +267,25 @@ class Memory:
             if words[at]:
                 found[number] = FileNote(words[at], words[at + 1], words[at + 2])
         return found
+
+    def keep_marks(self, slot: int, pid: int, marks: Sequence[tuple[int, int]]) -> None:
+        """Where in what comes out of the channel's pipe the words of other instances begin, at most
+        MOST_MARKS; before the first, they are those of `pid`."""
+        words, own = self._words, _at(slot)
+        way = (words[own + _MARKS] + 1) % 2
+        raw = array.array("Q", [pid, *[word for mark in marks for word in mark]]).tobytes()
+        os.pwrite(self._fd, raw, REGIONS_AT + slot * REGION_BYTES + _MARKS_AT[way])
+        words[own + _MARKS] = (len(marks) + 1) * 2 + way
+
+    def marks(self, slot: int) -> tuple[int, list[tuple[int, int]]]:
+        """What was kept last; (0, []) if nothing was."""
+        count, way = divmod(self._words[_at(slot) + _MARKS], 2)
+        if not count:
+            return 0, []
+        size = (2 * count - 1) * _WORD_BYTES
+        raw = os.pread(self._fd, size, REGIONS_AT + slot * REGION_BYTES + _MARKS_AT[way])
+        pid, *words = memoryview(raw).cast("Q")
+        return pid, list(zip(words[::2], words[1::2], strict=True))
 
     def restore(self, slot: int) -> tuple[State, list[int]]:
         """What the last relay has left of a channel: its state, with all that was read, and what

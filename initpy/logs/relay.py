@@ -139,7 +139,7 @@ class Relay:
         ready = self._epoll.poll(self._wait_s())
         most = READ_BYTES if len(ready) <= MANY else max(LEAST_BYTES, ROUND_BYTES // len(ready))
         fds = [fd for fd, _ in ready]
-        if self._plan.commands_fd in fds or self._has_just_been_told(fds):
+        if self._plan.commands_fd in fds:
             self._take_commands()  # first: what has been written since may be another instance's
         came = 0
         for fd, _ in ready:
@@ -158,10 +158,7 @@ class Relay:
             time.sleep(PAUSE_S)
         self._turned_at = now
 
-    def _has_just_been_told(self, ready: list[int]) -> bool:
-        """Who writes where nobody did may have begun after the look at what is ready."""
-        if not any(self._channels[fd].is_idle for fd in ready if fd in self._channels):
-            return False
+    def _has_orders(self) -> bool:
         return bool(select.select([self._plan.commands_fd], [], [], 0)[0])
 
     # ------------------------------------------------------------ time
@@ -240,13 +237,17 @@ class Relay:
             self._exit_code = LEFT
         for command in self._frames.feed(raw):
             match command:
+                case ("starting", int(slot), int(birth)) if slot in self._by_slot:
+                    self._by_slot[slot].set_starting(is_first=not birth)
+                    if birth:
+                        self._say("marked", self._serials[slot], birth)
                 case ("started", int(slot), int(pid)) if slot in self._by_slot:
                     self._by_slot[slot].set_started(pid)
                 case ("ended", int(slot)) if slot in self._by_slot:
                     self._by_slot[slot].set_ended()
                 case ("close", int(slot)) if slot in self._by_slot:
                     self._closing.add(slot)
-                case ("started" | "ended" | "close", *_):
+                case ("starting" | "started" | "ended" | "close", *_):
                     continue  # of a channel that has been closed, or that the next relay will have
                 case ("reopen",):
                     for sink in self._sinks.values():
@@ -312,6 +313,7 @@ class Relay:
             self._memory,
             outlets,
             watch=self._watch_channel,
+            has_orders=self._has_orders,
             limit=limit,
             starts=starts,
             escapes=escapes,

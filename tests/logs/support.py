@@ -8,6 +8,7 @@ import fcntl
 import os
 import select
 import signal
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,9 +49,12 @@ class Relay:
             os.set_blocking(read_fd, False)
         self.memory_fd = os.memfd_create("logs")
         self._stdout = stdout
-        self._program_pid = pid
+        self.program_pid = pid
         self._frames = Frames()
         self._messages: list[str] = []
+        self._marked: list[tuple[object, ...]] = []
+        self.last_pid = 0
+        """Of an instance that had written to it before the relay was started."""
         self.pid = 0
         self._commands_fd = self._reports_fd = -1
         self.start()
@@ -66,7 +70,7 @@ class Relay:
                 if self._stdout is not None:
                     os.dup2(self._stdout, 1)
                 channels = tuple(
-                    Channel(slot, fds[0], plan, self._program_pid)
+                    Channel(slot, fds[0], plan, self.program_pid, 0, self.last_pid)
                     for slot, (fds, plan) in enumerate(zip(self.pipes, self.plans, strict=True))
                 )
                 self._close_others(commands_fd, reports_fd)
@@ -116,8 +120,24 @@ class Relay:
             raw = os.read(self._reports_fd, 65536)
             if not raw:
                 break
-            self._messages += [value[2] for value in self._frames.feed(raw)]  # type: ignore[index]
+            for value in self._frames.feed(raw):
+                match value:
+                    case ("log", str(), str(text)):
+                        self._messages.append(text)
+                    case ("marked", *words):
+                        self._marked.append(tuple(words))
         return self._messages
+
+    def marked(self) -> list[tuple[object, ...]]:
+        """The births that it knows of: serial number, birth."""
+        self.messages()
+        return self._marked
+
+    def is_spinning(self, within_s: float = 0.2) -> bool:
+        """It uses a processor for nothing."""
+        before = time.monotonic(), _cpu_s(self.pid)
+        wait_for(lambda: time.monotonic() > before[0] + within_s)
+        return _cpu_s(self.pid) - before[1] > within_s / 4
 
     def tail(self, which: int = 0) -> bytes:
         return Tail(self.memory_fd, which).read()[0]
@@ -147,6 +167,11 @@ class Relay:
             for fd in fds:
                 os.close(fd)
         os.close(self.memory_fd)
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Reader:

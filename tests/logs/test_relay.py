@@ -184,6 +184,108 @@ def test_what_waits_in_a_full_pipe_is_told_apart_by_instances(
     assert found == [("begun", PID), ("11", 11), ("12", 12), ("13", 13), ("end", 14)]
 
 
+def entries_in(reader: Reader, count: int) -> list[tuple[str, int]]:
+    """The messages that have come, as soon as there are so many, each with its pid."""
+    wait_for(lambda: reader.read().count(b"\n") >= count, about=f"{count} lines")
+    entries = [json.loads(it) for it in reader.seen.splitlines() if it[:1] == b"{"]
+    return [(it["message"], it["pid"]) for it in entries]
+
+
+def test_what_follows_a_birth_is_read_when_it_is_known_whose_it_is(
+    start_relay: Start, reader: Reader
+) -> None:
+    relay = start_relay(channel_plan(Sink(STREAM, STDOUT, JSON)), stdout=reader.write_fd)
+    relay.write(b"half")
+    relay.command("ended", 0)
+    entries_in(reader, 1)
+    relay.write(b"of one that was left")
+    relay.command("starting", 0, 7)
+    wait_for(lambda: relay.marked() == [(0, 7)])
+    assert entries_in(reader, 2) == [("half", PID), ("of one that was left", PID)]
+    relay.write(b"new")
+    assert not relay.is_spinning()
+    assert reader.read().count(b"\n") == 2
+    relay.command("started", 0, 999)
+    relay.command("ended", 0)
+    assert entries_in(reader, 3)[2:] == [("new", 999)]
+
+
+def test_the_first_instance_does_not_wait_and_its_line_is_whole(
+    start_relay: Start, reader: Reader
+) -> None:
+    """It may have written before the relay hears that it is to be."""
+    relay = start_relay(channel_plan(Sink(STREAM, STDOUT, JSON)), stdout=reader.write_fd, pid=0)
+    wait_for(relay.is_waiting)
+    os.kill(relay.pid, signal.SIGSTOP)
+    relay.write(b"one")
+    relay.command("starting", 0, 0)
+    os.kill(relay.pid, signal.SIGCONT)
+    wait_for(lambda: not relay.has_commands())
+    relay.command("started", 0, 999)
+    relay.write(b" line\n")
+    assert entries_in(reader, 1) == [("one line", 999)]
+
+
+def test_where_nothing_comes_of_a_birth_what_others_write_comes_through(
+    start_relay: Start, reader: Reader
+) -> None:
+    relay = start_relay(channel_plan(Sink(STREAM, STDOUT, JSON)), stdout=reader.write_fd)
+    relay.command("ended", 0)
+    relay.command("starting", 0, 1)
+    wait_for(relay.marked)
+    relay.write(b"of one that was left\n")
+    relay.command("ended", 0)
+    assert entries_in(reader, 1) == [("of one that was left", PID)]
+
+
+@pytest.mark.parametrize("with_news", [True, False])
+def test_what_waits_in_a_full_pipe_is_told_apart_by_the_next_relay_as_well(
+    start_relay: Start, reader: Reader, with_news: bool
+) -> None:
+    relay = start_relay(channel_plan(Sink(STREAM, STDOUT, JSON)), stdout=reader.write_fd)
+    fcntl.fcntl(reader.write_fd, F_SETPIPE_SZ, PIPE_BYTES)  # the relay would make it larger
+    while select.select([], [reader.write_fd], [], 0)[1]:
+        os.write(reader.write_fd, b"x" * 4095 + b"\n")
+    relay.write(b"begun\n")
+    wait_for(lambda: relay.tail() == b"begun\n")
+    relay.command("started", 0, 11)
+    for pid in (11, 12):
+        relay.write(b"%d" % pid)
+        relay.command("ended", 0)
+        relay.command("starting", 0, pid)
+        wait_for(lambda pid=pid: (0, pid) in relay.marked())  # type: ignore[misc]
+        if with_news or pid == 11:
+            relay.command("started", 0, pid + 1)
+            wait_for(lambda: not relay.has_commands())
+        relay.kill()
+        relay.program_pid = relay.last_pid = pid + 1
+        relay.start()
+        wait_for(relay.is_waiting)
+    relay.write(b"13")
+    relay.kill()
+    relay.program_pid = 0  # it ended while no relay was there
+    relay.start()
+    relay.command("starting", 0, 14)
+    wait_for(lambda: (0, 14) in relay.marked())
+    relay.write(b"end\n")
+    relay.command("started", 0, 14)
+    wait_for(lambda: reader.read().endswith(b'"end"}\n'))
+    found = entries_in(reader, 0)
+    assert found == [("begun", PID), ("11", 11), ("12", 12), ("13", 13), ("end", 14)]
+
+
+def test_what_was_written_while_no_relay_was_there_has_an_end(
+    start_relay: Start, reader: Reader
+) -> None:
+    """The first instance has ended before any relay could read a word of it."""
+    relay = start_relay(channel_plan(Sink(STREAM, STDOUT, JSON)), stdout=reader.write_fd, pid=0)
+    relay.kill()
+    relay.last_pid = 11
+    relay.write(b"half")
+    relay.start()
+    assert entries_in(reader, 1) == [("half", 11)]
+
+
 def test_lines_of_a_message_are_joined(start_relay: Start, reader: Reader) -> None:
     plan = channel_plan(Sink(STREAM, STDOUT, JSON), multiline=r"\d{4}-")
     relay = start_relay(plan, stdout=reader.write_fd)

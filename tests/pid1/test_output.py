@@ -119,12 +119,37 @@ def test_a_program_of_another_user_can_open_its_dev_stdout(start_init: Start) ->
     assert init.output() == "web    | hello\n"
 
 
+def test_what_crashes_is_told_apart_however_soon_it_is_back(start_either: Start) -> None:
+    """In the first line of each, and in its last, which has no end."""
+    toml = '[init]\nlog = "json"\nshutdown_timeout = 3\n'
+    toml += says("quick", "echo $$$$", "printf $$$$", "exit 1") + "autorestart = true\n"
+    toml += "startsecs = 0\n"
+    init = start_either(toml)
+    init.wait_for_log("spawned: 'quick'", times=60, within_s=60)
+    init.stop()
+    entries = [json.loads(line) for line in init.output().splitlines()]
+    words = [it for it in entries if it["program"] == "quick"]
+    assert len(words) >= 110
+    assert [it for it in words if it["message"] != str(it["pid"])] == []
+    assert len({it["pid"] for it in words}) >= 55
+
+
+def test_a_relay_that_hangs_keeps_no_program_down(start_either: Start) -> None:
+    toml = '[init]\nlog = "prefix"\nshutdown_timeout = 3\n'
+    toml += says("web", "echo up", "read x", "exit 1") + "autorestart = true\nstartsecs = 0\n"
+    init = start_either(toml)
+    init.wait_for_log("spawned: 'web'", times=3)
+    os.kill(relay_of(init), signal.SIGSTOP)
+    seen = len(re.findall("spawned: 'web'", init.log()))
+    init.wait_for_log("spawned: 'web'", times=seen + 2)
+    init.stop()
+
+
 def test_pipes_outlive_the_programs(start_either: Start, tmp_path: Path) -> None:
-    """Each instance waits until the relay has its first line, and ends within its last. (The relay
-    hears of its end a moment later; the next one must not write before that.)"""
+    """Each instance waits until the relay has its first line, and ends within its last."""
     until = f"while ! grep -qs up.$$$$ {tmp_path}/log; do sleep 0.01; done"
     toml = says("web", "echo up $$$$", until, "printf half", "exit 1")
-    toml += "startretries = 2\nstartsecs = 30\nbackoff = { initial = 0.3, factor = 1 }\n"
+    toml += "startretries = 2\nstartsecs = 30\nbackoff = { initial = 0, factor = 1 }\n"
     init = start_either(
         toml + f'log = ["prefix", {{ file = "{tmp_path}/log", format = "prefix" }}]\n'
     )
