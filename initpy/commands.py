@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-COMMANDS = ("run", "check", "convert", "upgrade", "hash-password", *VERBS)
+COMMANDS = ("run", "check", "convert", "replay", "upgrade", "hash-password", *VERBS)
 
 
 def refuse(text: str) -> NoReturn:
@@ -32,6 +32,10 @@ def dispatch(arguments: list[str]) -> int:
         from initpy.config import convert  # noqa: PLC0415
 
         return convert.main(options.convert)
+    if "replay" in options:
+        from initpy.ctl import replay  # noqa: PLC0415
+
+        return replay.main(options.replay)
     if "verb" in options:
         from initpy.ctl import verbs  # noqa: PLC0415
 
@@ -77,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         "       initpy check FILE        say what is wrong with FILE, and run nothing\n"
         "       initpy check --schema    print a JSON Schema of the file, for editors\n"
         "       initpy convert FILE      make TOML of a supervisord.conf or a Procfile\n"
+        "       initpy replay FILE       say whether this initpy decides as the one in a trace\n"
         "       initpy upgrade           have a running initpy go on with the one installed now\n"
         "       initpy status, initpy start NAME, …   speak to a running initpy: see below",
         description="The init that runs as PID 1 in a container and supervises the programs in it.",
@@ -119,6 +124,15 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     convert.add_argument("convert", metavar="FILE", help="the supervisord.conf or Procfile")
+    replay = commands.add_parser(
+        "replay",
+        help="decide once more what a trace tells of (exit code 0: the same, 1: something else, 2:"
+        " that is no trace)",
+        usage="initpy replay FILE",
+        description="FILE is what [init] trace has named while initpy ran.",
+        allow_abbrev=False,
+    )
+    replay.add_argument("replay", metavar="FILE", help="the trace")
     upgrade = commands.add_parser(
         "upgrade",
         help="have a running initpy go on with the program that lies at its path now",

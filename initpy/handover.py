@@ -32,6 +32,7 @@ from initpy import (
     plan,
     serving,
     sweeping,
+    tracing,
     wire,
 )
 from initpy.core import door, messages, orders, states, supervisor
@@ -71,6 +72,7 @@ _MODULES = (
     states,
     supervisor,
     sweeping,
+    tracing,
     wire,
 )
 

@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from initpy.logging_out import LoggingOut, RunRelay
     from initpy.plan import ProcessSpec
     from initpy.serving import RunControl, Serving
+    from initpy.tracing import Tracing
 
 FORKING = (Spawn, FindCatchers, ReadPlan, RecordTree, RunStopCommand, Upgrade)
 """Effects that take milliseconds each; all others are a few syscalls at the most."""
@@ -135,6 +136,10 @@ class RelayOutput(Value):
 
 class ServeControl(Value):
     """The task of a helper: answer the clients of the control plane."""
+
+
+class TraceFacts(Value):
+    """The task of a helper: write down what the core is told and decides."""
 
 
 class StopCommand:
@@ -242,6 +247,8 @@ class Pid1:
         """None: there is no control plane."""
         self.events: EventPipes | None = None
         """None: there have never been event listeners."""
+        self.tracing: Tracing | None = None
+        """None: nothing has ever been traced."""
         self.oom_file = b""
         self.oom_kills = OomKills(b"")
         self.faults: list[float] = []
@@ -312,6 +319,9 @@ class Pid1:
         if self.serving is not None:
             self.at = "serving"
             self.serving.keep_time(now)
+        if self.tracing is not None:
+            self.at = "tracing"
+            self.tracing.keep_time(now)
         self.at = None
         self.facts += [TimerFired(key, epoch) for key, epoch in self.timers.pop_due(now)]
         self._settle()
@@ -327,7 +337,7 @@ class Pid1:
         if self.facts or self.effects or self.at_once or self.taken or self.dead:
             return 0.0
         due_at = self.timers.next_due_at()
-        for part in (self.sweeping, self.output, self.serving):
+        for part in (self.sweeping, self.output, self.serving, self.tracing):
             other = part.next_due_at() if part is not None else None
             if due_at is None or (other is not None and other < due_at):
                 due_at = other
@@ -361,8 +371,13 @@ class Pid1:
     def _take_first(self) -> None:
         """Have the core take the first fact."""
         fact = self.at = self.facts[0]
-        state, effects = step(self.state, fact, time.monotonic())
+        now = time.monotonic()
+        if self.tracing is not None:
+            self.tracing.note_fact(self.state, now, fact)
+        state, effects = step(self.state, fact, now)
         self._note_step(state, effects)
+        if self.tracing is not None:
+            self.tracing.note_effects(effects)
         self._clear(fact)
 
     def _note_step(self, state: Supervisor, effects: tuple[Value, ...]) -> None:
@@ -608,6 +623,9 @@ class Pid1:
                 request = self.serving.request(helper.pid, value) if self.serving else None
                 if request is not None:
                     self.facts.append(request)
+            case TraceFacts():
+                if self.tracing is not None:
+                    self.tracing.take_report(helper.pid, value)
             case Upgrade():
                 if not helper.answered:
                     self.upgrade_answer = value
@@ -632,6 +650,9 @@ class Pid1:
                 if self.serving is not None:
                     self.serving.bury(helper.pid, status)
                     self.restart_orphaned_listeners()
+            case TraceFacts():
+                if self.tracing is not None:
+                    self.tracing.bury(helper.pid, status)
             case EndRest():
                 self.sweeps += 1
                 again = self.rest_signal == SIGKILL and self.sweeps < MAX_SWEEPS
@@ -652,6 +673,8 @@ class Pid1:
                 self.begin_serving()
             if plan.listeners:
                 self.begin_events()
+            if plan.trace:
+                self.begin_tracing()
         except ImportError as exc:
             reason = f"the files of initpy are gone: {exc}"
             self.facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
@@ -663,6 +686,8 @@ class Pid1:
                 return
         self._set_output(plan)
         self.log.set_form(plan.log_format, plan.prefix_width)
+        if self.tracing is not None:
+            self.tracing.set_file(plan.trace)
         self.facts.append(PlanReady(plan))
         native.drop_pages()
 
@@ -738,6 +763,20 @@ class Pid1:
         if self.events is None:
             self.events = EventPipes(is_boot=self.state.phase == Phase.BOOT)
         return self.events
+
+    def begin_tracing(self) -> Tracing:
+        """As `begin_output`, for the trace."""
+        from initpy.tracing import Tracing  # noqa: PLC0415
+
+        if self.tracing is None:
+            self.tracing = Tracing(
+                lambda body: self.helpers.fork("trace", body, TraceFacts()),
+                self.log.line,
+                self._watch_room,
+                self._unwatch,
+                self._exit,
+            )
+        return self.tracing
 
     def restart_orphaned_listeners(self) -> None:
         """Event listeners that spoke with a control helper that is gone are started anew."""
@@ -827,6 +866,12 @@ class Pid1:
         """All that was to be done is done."""
         if self.serving is not None:
             self.serving.close()
+        if self.tracing is not None:
+            self.tracing.end()
+        else:
+            self._exit()
+
+    def _exit(self) -> None:
         self.exit_code = self.ending_code
 
     def _url(self) -> bytes:
@@ -951,6 +996,8 @@ class Pid1:
             self.output.stay_away()
         if self.serving is not None:
             self.serving.stay_away()
+        if self.tracing is not None:
+            self.tracing.stay_away()
         if self._is_first:
             syscalls.kill_everyone(signum)
             syscalls.kill_everyone(SIGCONT)

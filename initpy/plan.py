@@ -149,3 +149,5 @@ class Plan(Value):
     """What is to be told to the processes that are listeners."""
     control: ControlPlan | None = None
     """Where clients connect; None: nowhere."""
+    trace: bytes = b""
+    """The file in which all that the core is told and decides is written down; empty: none."""

@@ -53,9 +53,10 @@ from initpy.linux.memory import OomKills
 from initpy.linux.reaper import exit_status
 from initpy.linux.signals import SIGCHLD, Signals, block_all, set_mask
 from initpy.logging_out import LoggingOut
-from initpy.pid1 import CONFIG_HELPER_DIED, LOG, Pid1, RelayOutput, ServeControl
+from initpy.pid1 import CONFIG_HELPER_DIED, LOG, Pid1, RelayOutput, ServeControl, TraceFacts
 from initpy.serving import Serving
 from initpy.sweeping import Sweeping
+from initpy.tracing import Tracing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -225,6 +226,10 @@ def _heal(loop: Pid1, *, is_new: bool = False) -> None:
             loop.events.heal(loop.keys)
         loop.serving.heal(servers, is_new=is_new)
         loop.restart_orphaned_listeners()
+    if loop.tracing is not None:
+        helpers = loop.helpers.by_pid.values()
+        tracers = [it.pid for it in helpers if isinstance(it.task, TraceFacts)]
+        loop.tracing.heal(tracers, is_new=is_new)
 
 
 def what_is_missing(
@@ -301,6 +306,7 @@ def verify(state: handover.State) -> None:
             "output": LoggingOut,
             "serving": Serving,
             "events": EventPipes,
+            "tracing": Tracing,
         },
         state,
     )
@@ -324,6 +330,8 @@ def parts_of(loop: Pid1) -> dict[str, object]:
         parts["serving"] = loop.serving
     if loop.events is not None:
         parts["events"] = loop.events
+    if loop.tracing is not None:
+        parts["tracing"] = loop.tracing
     return parts
 
 
@@ -353,6 +361,7 @@ def hand_over(loop: Pid1, now: float, whom: str, program: int | None) -> NoRetur
             *[helper.fd for helper in loop.helpers.by_pid.values() if helper.fd != CLOSED],
             *(loop.output.fds() if loop.output is not None else ()),
             *(loop.serving.fds() if loop.serving is not None else ()),
+            *(loop.tracing.fds() if loop.tracing is not None else ()),
         ]
         try:
             if program is None:
@@ -372,6 +381,8 @@ def take_over(loop: Pid1, state: handover.State, version: str) -> None:
         loop.begin_serving()
     if "events" in state:
         loop.begin_events()
+    if "tracing" in state:
+        loop.begin_tracing()
     handover.restore(parts_of(loop), state)
     loop.image.keep_name()
     seen = loop.oom_kills.seen

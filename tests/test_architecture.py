@@ -34,6 +34,8 @@ FLOORS = {
     "initpy.feeding": 2,
     "initpy.early": 2,
     "initpy.helpers": 2,
+    "initpy.tracing": 2,
+    "initpy.tracefile": 2,
     "initpy.repair": 2,
     "initpy.handover": 2,
     "initpy.upgrade": 2,
@@ -177,6 +179,7 @@ def test_nothing_else_is_loaded_when_pid1_has_started() -> None:
     assert not {"initpy.logging_out", "initpy.logplan"} & loaded  # only where output is captured
     assert not {"initpy.serving", "initpy.controlplan"} & loaded  # only where clients can connect
     assert not {"initpy.eventpipes", "initpy.eventplan"} & loaded  # only where there are listeners
+    assert not {"initpy.tracing", "initpy.tracefile"} & loaded  # only where there is a trace
 
 
 @pytest.mark.parametrize("module", ["options", "single", "dropin.tini", "dropin.dumb_init"])

@@ -101,6 +101,7 @@ class Compiler:
             control=control_plan(
                 self._sections.control, self._environ, has_listeners=bool(listeners)
             ),
+            trace=_bytes(str(self._sections.init["trace"][0] or "")),
         )
 
     def _listeners(self, keys: Mapping[str, tuple[str, ...]]) -> tuple[ListenerPlan, ...]:

@@ -141,6 +141,13 @@ INIT = Section(
             "Where a `stdout_logfile` or `stderr_logfile` that is `AUTO` is. If it is not set: "
             "`$TMPDIR`, or `/tmp`.",
         ),
+        Setting(
+            "trace",
+            Text("a file"),
+            "Write down, in this file, all that happens and what is decided of it, for `initpy "
+            "replay`; see [Reliability](reliability.md#replay). A path from the directory in which "
+            "initpy was started. By default, nothing is.",
+        ),
         Setting("signals", SignalTable(), "What a signal does: see `[init.signals]`."),
     ),
 )
