@@ -121,6 +121,8 @@ FILES_OF_EACH, OTHER_FILES = 6, 64
 """Descriptors where output is captured: of a process, two ends of two pipes, and two while it is on
 its way to exec; and what PID 1 has besides."""
 
+SEE_ABOVE = "the configuration cannot be used, see above"
+
 CONFIG_REFUSED, CONFIG_HELPER_DIED = 2, 1
 """Exit codes: the file is no good; the helper that reads it has failed."""
 
@@ -581,6 +583,8 @@ class Pid1:
                         self.facts.append(PlanReady(value, spare=True))
                     else:
                         self._take_plan(value)
+                elif isinstance(value, str) and not helper.answered:
+                    self.facts.append(PlanRefused(CONFIG_REFUSED, SEE_ABOVE, spare, value))
             case FindCatchers(send=send):
                 if isinstance(value, tuple) and not helper.answered:
                     self.facts.append(CatchersFound(send, value))
@@ -972,7 +976,6 @@ def _captures(plan: Plan) -> bool:
 
 def _why_no_plan(status: ExitStatus, *, spare: bool) -> PlanRefused:
     if status.code == CONFIG_REFUSED:
-        reason = "the configuration cannot be used, see above"
-        return PlanRefused(CONFIG_REFUSED, reason, spare)
+        return PlanRefused(CONFIG_REFUSED, SEE_ABOVE, spare)
     reason = f"the helper that reads the configuration died ({ended(status)})"
     return PlanRefused(CONFIG_HELPER_DIED, reason, spare)

@@ -435,7 +435,11 @@ def test_a_reload_is_of_the_whole_file(start: Start) -> None:
     init.config.write_text("[program.web\n")
     said = client("reload")
     assert said.code == 1
-    assert said.err.startswith("initpy: nothing is reloaded: CANT_REREAD")
+    why = f"CANT_REREAD: {init.config}:1: "
+    assert said.err.startswith(f"initpy: nothing is reloaded: {why}")
+    for verb in ("reread", "update"):
+        assert client(verb).out.startswith(f"ERROR: {why}")
+    assert client("reread").code == 1
     init.config.write_text(web + program("new") + control.replace("one", "two"))
     assert client("reload") == Said(0, "reloaded\n", "")
     client.wait_until(web="RUNNING", new="RUNNING")
