@@ -648,6 +648,7 @@ class Pid1:
             self.facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
             return
         if self.serving is not None:
+            self.log.keep = self.serving.keep_own_log()
             why_not = self.serving.set_plan(plan.control, self.environment)
             if why_not:
                 self.facts.append(PlanRefused(CONFIG_REFUSED, why_not))
