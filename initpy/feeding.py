@@ -67,6 +67,8 @@ class Birth(Value):
     """What is found in it."""
     events: EventsBirth | None = None
     """None: there are no event listeners."""
+    own_log_fd: int = CLOSED
+    """The memory file of PID 1's own lines (`ownlog`); CLOSED: there is none."""
 
 
 class Feed:

@@ -122,6 +122,8 @@ FILES_OF_EACH, OTHER_FILES = 6, 64
 """Descriptors where output is captured: of a process, two ends of two pipes, and two while it is on
 its way to exec; and what PID 1 has besides."""
 
+SEE_ABOVE = "the configuration cannot be used, see above"
+
 CONFIG_REFUSED, CONFIG_HELPER_DIED = 2, 1
 """Exit codes: the file is no good; the helper that reads it has failed."""
 
@@ -609,6 +611,8 @@ class Pid1:
                         self.facts.append(PlanReady(value, spare=True))
                     else:
                         self._take_plan(value)
+                elif isinstance(value, str) and not helper.answered:
+                    self.facts.append(PlanRefused(CONFIG_REFUSED, SEE_ABOVE, spare, value))
             case FindCatchers(send=send):
                 if isinstance(value, tuple) and not helper.answered:
                     self.facts.append(CatchersFound(send, value))
@@ -680,6 +684,7 @@ class Pid1:
             self.facts.append(PlanRefused(CONFIG_HELPER_DIED, reason))
             return
         if self.serving is not None:
+            self.log.keep = self.serving.keep_own_log()
             why_not = self.serving.set_plan(plan.control, self.environment)
             if why_not:
                 self.facts.append(PlanRefused(CONFIG_REFUSED, why_not))
@@ -1041,7 +1046,6 @@ def _captures(plan: Plan) -> bool:
 
 def _why_no_plan(status: ExitStatus, *, spare: bool) -> PlanRefused:
     if status.code == CONFIG_REFUSED:
-        reason = "the configuration cannot be used, see above"
-        return PlanRefused(CONFIG_REFUSED, reason, spare)
+        return PlanRefused(CONFIG_REFUSED, SEE_ABOVE, spare)
     reason = f"the helper that reads the configuration died ({ended(status)})"
     return PlanRefused(CONFIG_HELPER_DIED, reason, spare)

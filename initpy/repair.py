@@ -384,6 +384,8 @@ def take_over(loop: Pid1, state: handover.State, version: str) -> None:
     if "tracing" in state:
         loop.begin_tracing()
     handover.restore(parts_of(loop), state)
+    if loop.serving is not None:
+        loop.log.keep = loop.serving.keep_own_log()
     loop.image.keep_name()
     seen = loop.oom_kills.seen
     loop.oom_kills = OomKills(loop.oom_file)

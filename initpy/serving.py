@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from initpy.eventplan import EventsBirth
     from initpy.feeding import Birth, Feed
     from initpy.logplan import Captured
+    from initpy.ownlog import OwnLog
 
     RunControl = Callable[[Birth, int], int]
     ForkControl = Callable[[Callable[[int], int]], int]
@@ -68,6 +69,7 @@ class Serving:
         "_memory_fd",
         "_plan",
         "_start_at",
+        "own_log",
     )
 
     def __init__(
@@ -94,6 +96,8 @@ class Serving:
         self._state = state
         self.events: EventPipes | None = None
         """None: there have never been event listeners."""
+        self.own_log: OwnLog | None = None
+        """Where the helper finds PID 1's own lines; None: they are not kept."""
         self._captured = captured
         self._memory_fd = CLOSED
         """Which memory file the helper has."""
@@ -116,6 +120,17 @@ class Serving:
         """When connections are waited for again."""
         self._kill_at: float | None = None
         """When the helper has had its time to leave."""
+
+    def keep_own_log(self) -> Callable[[bytes], None] | None:
+        """What takes PID 1's lines, so that clients can see them; None: nothing can."""
+        if self.own_log is None:
+            try:
+                from initpy import ownlog  # noqa: PLC0415
+
+                self.own_log = ownlog.OwnLog()
+            except (ImportError, OSError):
+                return None
+        return self.own_log.add
 
     # ------------------------------------------------------------ sockets
 
@@ -211,12 +226,20 @@ class Serving:
         events = self._open_door()
         memory_fd, captured = self._captured()
         birth = Birth(
-            self._state(), self._plan, self._listeners, news_fd, memory_fd, captured, events
+            self._state(),
+            self._plan,
+            self._listeners,
+            news_fd,
+            memory_fd,
+            captured,
+            events,
+            CLOSED if self.own_log is None else self.own_log.fd,
         )
         run_control = self._run_control
 
         def control(orders_fd: int) -> int:
-            kept = {0, 1, 2, orders_fd, news_fd, memory_fd, *[it.fd for it in birth.listeners]}
+            kept = {0, 1, 2, orders_fd, news_fd, memory_fd, birth.own_log_fd}
+            kept |= {it.fd for it in birth.listeners}
             if events is not None:
                 kept |= {events.door_fd, events.memory_fd, events.output_fd}
             syscalls.close_all_but(kept - {CLOSED})
@@ -414,6 +437,7 @@ class Serving:
         """All that the next image of PID 1 has to have open."""
         own = [self._feed.fd] if self._feed is not None else []
         own += self.events.fds() if self.events is not None else []
+        own += [self.own_log.fd] if self.own_log is not None else []
         return [*[listener.fd for listener in self._listeners], *own]
 
     def heal(self, helpers: list[int], *, is_new: bool) -> None:

@@ -31,6 +31,7 @@ FLOORS = {
     "initpy.serving": 2,
     "initpy.eventpipes": 2,
     "initpy.opening": 2,
+    "initpy.ownlog": 2,
     "initpy.feeding": 2,
     "initpy.early": 2,
     "initpy.helpers": 2,

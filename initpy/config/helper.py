@@ -1,4 +1,4 @@
-"""The config helper's whole work: read the file, and send PID 1 the plan or tell why not."""
+"""The config helper's whole work: read the file, and send PID 1 the plan, or what is wrong."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 STDERR = 2
 
+MAX_TOLD = 1000
+"""Characters of what is wrong that a client gets, who has asked for the file to be read."""
+
 SENT, FAILED, REFUSED = 0, 1, 2
 """Exit codes: the plan is sent; a fault of ours; the file cannot be used."""
 
@@ -28,8 +31,8 @@ def send_plan_of_arguments(programs: tuple[str, ...], settings: tuple[str, ...],
 
 
 def send_plan(path: str, fd: int, identifier: str = "") -> int:
-    """Write the plan that the file makes to `fd`; what is wrong with it, to stderr. `identifier`
-    goes before the one in the file.
+    """Write the plan that the file makes to `fd`, or a text of what is wrong; and to stderr all
+    that is wrong, or strange. `identifier` goes before the one in the file.
 
     Returns the exit code.
     """
@@ -45,14 +48,26 @@ def _send(source: str | Arguments, name: str, fd: int, identifier: str) -> int:
         message = frame(plan)
     except ConfigError as exc:
         say(STDERR, (*exc.warnings, *exc.problems))
-        return REFUSED
+        return _refuse(fd, "; ".join([str(problem) for problem in exc.problems]))
     except WireError as exc:
-        say(STDERR, [escaped(f"{name}: too much for one container: {exc}")])
-        return REFUSED
+        problem = escaped(f"{name}: too much for one container: {exc}")
+        say(STDERR, [problem])
+        return _refuse(fd, problem)
     except Exception as exc:  # a bug of ours; still no traceback for who has only asked
         say(STDERR, [escaped(f"{name}: cannot be read, by a fault of initpy: {exc!r}")])
         return FAILED
     say(STDERR, loaded.warnings)
+    _write(fd, message)
+    return SENT
+
+
+def _refuse(fd: int, problems: str) -> int:
+    if len(problems) > MAX_TOLD:
+        problems = f"{problems[:MAX_TOLD]}..."
+    _write(fd, frame(problems))
+    return REFUSED
+
+
+def _write(fd: int, message: bytes) -> None:
     while message:
         message = message[posix.write(fd, message) :]
-    return SENT

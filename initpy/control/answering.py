@@ -6,6 +6,7 @@ from initpy.control import xmlrpc
 from initpy.control.access import CHALLENGE
 from initpy.control.faults import Fault
 from initpy.control.http import HttpError, HttpRequest, response, stream
+from initpy.control.tails import OWN_PATH
 from initpy.core.messages import WARN
 
 TYPE_CHECKING = False
@@ -50,7 +51,7 @@ class Answers:
         closes = not request.keeps_alive
         try:
             self._access.check(request, peer)
-            if request.path.startswith(LOGTAIL):
+            if request.path.startswith(LOGTAIL) or request.path == OWN_PATH:
                 return self._follow(request)
             body, content_type = self._body(request)
             return response(200, body, content_type, closes=closes, is_1_0=request.is_1_0)

@@ -63,7 +63,7 @@ def run(birth: Birth, orders_fd: int) -> int:
     link = Link(birth.news_fd, orders_fd, take)
     events = _events(birth, link.say)
     orders = Orders(mirror, link)
-    tails = Tails(mirror, orders)
+    tails = Tails(mirror, orders, birth.own_log_fd)
     methods = Methods(
         (
             *reading_methods(mirror.snapshot, birth.plan.identifier),

@@ -12,6 +12,7 @@ from initpy.control.faults import BAD_ARGUMENTS, BAD_NAME, FAILED, NO_FILE, SUCC
 from initpy.control.http import HttpError
 from initpy.control.methods import Method
 from initpy.logs.memory import Tail
+from initpy.ownlog import MARGIN_BYTES, RING_AT, RING_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,12 @@ LOOK_S, QUIET_LOOK_S = 0.02, 0.1
 QUIET_S = 5.0
 
 PART_BYTES = 64 * 1024
+
+OWN_PATH = "/mainlogtail"
+
+OWN_TRIES = 10
+"""To read PID 1's lines while it writes none."""
+
 CHANNELS = ("stdout", "stderr")
 
 
@@ -86,12 +93,48 @@ class MemorySource(Source):
         return self._tail.total()
 
 
+class OwnSource(Source):
+    """PID 1's own lines: see `ownlog`."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def read(self, start: int, count: int) -> bytes:
+        for _ in range(OWN_TRIES):
+            total, cleared = self._words()
+            ring = os.pread(self._fd, RING_BYTES, RING_AT)
+            if self._words() == (total, cleared):
+                break
+        at = total % RING_BYTES
+        run = ring[at:] + ring[:at] if total > RING_BYTES else ring[:total]
+        run = run[MARGIN_BYTES - RING_BYTES :]
+        first = total - len(run)
+        begin = max(cleared + start - first, 0)
+        skipped = max(first - cleared - start, 0)
+        return run[begin : begin + max(count - skipped, 0)]
+
+    def size(self) -> int:
+        total, cleared = self._words()
+        return total - cleared
+
+    def clear(self) -> None:
+        """What there is, nobody sees any more."""
+        total, _ = self._words()
+        os.pwrite(self._fd, total.to_bytes(8, "little"), 8)
+
+    def _words(self) -> tuple[int, int]:
+        raw = os.pread(self._fd, 16, 0)
+        return int.from_bytes(raw[:8], "little"), int.from_bytes(raw[8:], "little")
+
+
 class Tails:
     """The methods, each to be called in whichever thread, and what can be followed."""
 
-    def __init__(self, mirror: Mirror, orders: Orders) -> None:
+    def __init__(self, mirror: Mirror, orders: Orders, own_log_fd: int = -1) -> None:
+        """`own_log_fd`: of `ownlog`; -1: there is none."""
         self._mirror = mirror
         self._orders = orders
+        self._own = OwnSource(own_log_fd) if own_log_fd >= 0 else None
 
     def methods(self) -> tuple[Method, ...]:
         found: list[tuple[str, str, str, Callable[..., Any]]] = []
@@ -123,10 +166,10 @@ class Tails:
             *clearing,
             Method("supervisor.clearAllProcessLogs", ("array",), "Empty all.", self.clear_all),
             *[
-                Method(f"supervisor.{name}", ("string", "int", "int"), MAIN_LOG, self.read_main)
+                Method(f"supervisor.{name}", ("string", "int", "int"), OWN_LOG, self.read_own)
                 for name in ("readLog", "readMainLog")
             ],
-            Method("supervisor.clearLog", ("boolean",), MAIN_LOG, self.clear_main),
+            Method("supervisor.clearLog", ("boolean",), OWN_LOG, self.clear_own),
         )
 
     # ------------------------------------------------------------ reading
@@ -134,15 +177,7 @@ class Tails:
     def _reader(self, channel: str) -> Callable[[str, int, int], str]:
         def read(name: str, offset: int, length: int) -> str:
             source = self._source(self._process(name), channel)
-            if length < 0 or (offset < 0 and length):
-                raise Fault(BAD_ARGUMENTS)
-            try:
-                if offset < 0:
-                    offset, length = max(source.size() + offset, 0), -offset
-                count = min(length or MOST_BYTES, MOST_BYTES)
-                return text_of(source.read(offset, count))
-            except (OSError, OverflowError):
-                raise Fault(FAILED) from None
+            return _read(source, offset, length)
 
         return read
 
@@ -160,13 +195,19 @@ class Tails:
 
         return tail
 
-    def read_main(self, _offset: int, _length: int) -> str:
+    def read_own(self, offset: int, length: int) -> str:
         self._orders.check_phase()
-        raise Fault(NO_FILE, "initpy's own log is on its stderr")
+        return _read(self._own_log(), offset, length)
 
-    def clear_main(self) -> bool:
+    def clear_own(self) -> bool:
         self._orders.check_phase()
-        raise Fault(NO_FILE, "initpy's own log is on its stderr")
+        self._own_log().clear()
+        return True
+
+    def _own_log(self) -> OwnSource:
+        if self._own is None:
+            raise Fault(NO_FILE)
+        return self._own
 
     def _process(self, name: str) -> Process:
         process = self._orders.process(name)
@@ -223,11 +264,16 @@ class Tails:
     # ------------------------------------------------------------ following
 
     def follow(self, path: str) -> Iterator[bytes]:
-        """What comes into the log that `/logtail/…` names, and b"" whenever nothing has.
+        """What comes into the log that `/logtail/…` names, or OWN_PATH, and b"" whenever nothing
+        has.
 
         Raises:
             HttpError: there is none.
         """
+        if path == OWN_PATH:
+            if self._own is None:
+                raise HttpError(404)
+            return self._readable(self._follow(self._own_log))
         words = [unquote(word) for word in path.split("/")[2:]]
         if len(words) == 1:
             words.append("stdout")
@@ -238,7 +284,7 @@ class Tails:
             self._source(process, words[1])
         except Fault as exc:
             raise HttpError(404, exc.text) from None
-        return self._readable(self._follow(process, words[1]))
+        return self._readable(self._follow(lambda: self._source(process, words[1])))
 
     @staticmethod
     def _readable(parts: Iterator[bytes]) -> Iterator[bytes]:
@@ -247,13 +293,14 @@ class Tails:
         for part in parts:
             yield decode(part).encode()
 
-    def _follow(self, process: Process, channel: str) -> Iterator[bytes]:
+    @staticmethod
+    def _follow(find: Callable[[], Source]) -> Iterator[bytes]:
         at: int | None = None
         seen: tuple[Any, ...] = ()
         came_at = time.monotonic()
         while True:
             try:
-                source = self._source(process, channel)
+                source = find()
                 size, identity = source.size(), _identity(source)
                 if at is None:
                     at = max(size - FOLLOW_FROM_BYTES, 0)
@@ -261,8 +308,8 @@ class Tails:
                     at = 0
                 seen = identity
                 raw = source.read(at, PART_BYTES) if size > at else b""
-                if isinstance(source, MemorySource) and size > at:
-                    raw, at = source.read(at, 2**62), size
+                if not isinstance(source, FileSource) and size > at:
+                    raw, at = source.read(at, size - at), size  # what is not kept is left out
                 else:
                     at += len(raw)
             except (Fault, OSError):  # between two files, or two plans
@@ -275,7 +322,22 @@ class Tails:
                 time.sleep(LOOK_S if now - came_at < QUIET_S else QUIET_LOOK_S)
 
 
-MAIN_LOG = "Of supervisord's own log; initpy's is on its stderr."
+OWN_LOG = "Of the last lines that initpy itself has written to its stderr."
+
+
+def _read(source: Source, offset: int, length: int) -> str:
+    """Raises:
+    Fault: it cannot be read; or not in that way.
+    """
+    if length < 0 or (offset < 0 and length):
+        raise Fault(BAD_ARGUMENTS)
+    try:
+        if offset < 0:
+            offset, length = max(source.size() + offset, 0), -offset
+        count = min(length or MOST_BYTES, MOST_BYTES)
+        return text_of(source.read(offset, count))
+    except (OSError, OverflowError):
+        raise Fault(FAILED) from None
 
 
 def tail_of(size: int, offset: int, length: int) -> tuple[int, int, bool]:

@@ -33,6 +33,8 @@ class PlanRefused(Value):
     reason: str
     spare: bool = False
     """As the ReadPlan that it answers."""
+    problems: str = ""
+    """What the helper has said, as far as a client is told."""
 
 
 class SignalReceived(Value):

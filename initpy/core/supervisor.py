@@ -215,15 +215,17 @@ class Turn:
             case PlanReady(plan=plan, spare=True) if self.supervisor.phase == Phase.UP:
                 self.change(spare=_sharing(plan, self.supervisor.plan))
                 self.requests().answer_reread(self, "")
-            case PlanRefused(reason=reason, spare=True) if self.supervisor.phase == Phase.UP:
-                self.requests().answer_reread(self, f"CANT_REREAD: {reason}")
+            case PlanRefused(reason=reason, spare=True, problems=problems) if (
+                self.supervisor.phase == Phase.UP
+            ):
+                self.requests().answer_reread(self, f"CANT_REREAD: {problems or reason}")
             case PlanReady(plan=plan) if self.supervisor.phase == Phase.UP:
                 self.reload(_sharing(plan, self.supervisor.plan))
                 self.read_again("")
-            case PlanRefused(reason=reason) if self.supervisor.phase == Phase.UP:
+            case PlanRefused(reason=reason, problems=problems) if self.supervisor.phase == Phase.UP:
                 self.log(WARN, f"nothing is reloaded, everything runs on as it is: {reason}")
                 self.change(restarting=False)
-                self.read_again(f"CANT_REREAD: {reason}")
+                self.read_again(f"CANT_REREAD: {problems or reason}")
             case ChildrenGone() if self.supervisor.phase == Phase.REST:
                 self.exit()
             case _:

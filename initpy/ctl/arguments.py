@@ -18,7 +18,7 @@ VERBS = {
     "restart": "stop and start programs; --rolling: one after the other",
     "signal": "send programs a signal",
     "logs": "what programs have written, with their names before it",
-    "tail": "the end of what one program has written, as it is",
+    "tail": "the end of what one program, or initpy itself, has written, as it is",
     "events": "what happens to the programs, as it happens",
     "fg": "show what a program writes, until Ctrl-C",
     "health": "exit code 0 if all that matters is up, 1 if not: for HEALTHCHECK",
@@ -82,7 +82,9 @@ def _add_looks(parsers: dict[str, Any]) -> None:
         "--names", action="store_true", dest="names_only", help="only the names, one on a line"
     )
     tail = parsers["tail"]
-    tail.add_argument("name", metavar="NAME", help="NAME or GROUP:NAME")
+    tail.add_argument(
+        "name", nargs="?", metavar="NAME", help="NAME or GROUP:NAME; initpy's own log if missing"
+    )
     tail.add_argument("channel", nargs="?", choices=("stdout", "stderr"), default="stdout")
     tail.add_argument("-f", "--follow", action="store_true", help="go on as more comes")
     tail.add_argument(

@@ -21,22 +21,28 @@ SIGNALS = "HUP INT QUIT KILL USR1 USR2 TERM CONT STOP WINCH"
 
 BASH = """\
 _initpy() {{
-    local word=${{COMP_WORDS[COMP_CWORD]}} verb=${{COMP_WORDS[1]}} names=
+    # Names have colons, at which readline splits: the word is not the last of COMP_WORDS.
+    local word=${{COMP_LINE:0:COMP_POINT}} verb=${{COMP_WORDS[1]}} names= IFS=$' \\t\\n'
+    word=${{word##* }}
     if [ "$COMP_CWORD" -eq 1 ]; then
         COMPREPLY=($(compgen -W "{commands}" -- "$word"))
         return
     fi
     case $verb in
-        check | convert) COMPREPLY=($(compgen -f -- "$word")); return ;;
+        check | convert)
+            compopt -o filenames 2>/dev/null
+            COMPREPLY=($(compgen -f -- "$word"))
+            return
+            ;;
         completion) names="bash zsh fish" ;;
         signal) [ "$COMP_CWORD" -gt 2 ] || names="{signals}" ;;
         {without}) return ;;
     esac
     [ -n "$names" ] || names="all $(initpy status --names 2>/dev/null)"
     COMPREPLY=($(compgen -W "$names" -- "$word"))
-    if declare -F __ltrim_colon_completions >/dev/null; then
-        __ltrim_colon_completions "$word"
-    fi
+    case $COMP_WORDBREAKS in
+        *:*) COMPREPLY=("${{COMPREPLY[@]#"${{word%"${{word##*:}}"}}"}}") ;;
+    esac
 }}
 complete -F _initpy initpy
 """
@@ -73,7 +79,12 @@ complete -c initpy -f
 {described}
 complete -c initpy -n '__fish_seen_subcommand_from check convert' -F
 complete -c initpy -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
-complete -c initpy -n '__fish_seen_subcommand_from signal' -a '{signals}'
+function __initpy_wants_signal
+    __fish_seen_subcommand_from signal; and test (count (commandline -opc)) -eq 2
+end
+complete -c initpy -n __initpy_wants_signal -a '{signals}'
+complete -c initpy -n '__fish_seen_subcommand_from signal; and not __initpy_wants_signal' \
+-a 'all (initpy status --names 2>/dev/null)'
 complete -c initpy -n '__fish_seen_subcommand_from {with_names}' \
 -a 'all (initpy status --names 2>/dev/null)'
 """
@@ -100,5 +111,5 @@ def script(shell: str) -> str:
             for name, text in texts.items()
         ]
     )
-    with_names = " ".join([verb for verb in VERBS if verb not in WITHOUT_NAMES])
+    with_names = " ".join([verb for verb in VERBS if verb not in (*WITHOUT_NAMES, "signal")])
     return FISH.format(described=described, signals=SIGNALS, with_names=with_names)

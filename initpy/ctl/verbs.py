@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _NOBODY = {"status": exits.STATUS_UNKNOWN, "health": exits.FAILED}
 """Exit codes when nobody answers, where they are others than elsewhere."""
 
+OWN_PATH = "/mainlogtail"
+
 HOME_AND_CLEAR = "\x1b[H\x1b[J"
 
 
@@ -290,17 +292,23 @@ def _shutdown(server: Server, _options: Namespace) -> int:
 
 
 def _tail(server: Server, options: Namespace) -> int:
+    own = options.name is None
     if options.follow:
+        path = OWN_PATH if own else f"/logtail/{options.name}/{options.channel}"
         try:
-            follow(server, f"/logtail/{options.name}/{options.channel}")
+            follow(server, path)
         except RefusedError as exc:
             if exc.status != NOT_FOUND:
                 raise
-            console.complain(f"there is no log of {options.name} ({options.channel}) to follow")
+            what = "initpy" if own else f"{options.name} ({options.channel})"
+            console.complain(f"there is no log of {what} to follow")
             return exits.FAILED
         return exits.OK
     actions = Actions(server, console.say)
-    actions.show_log(options.name, options.channel, options.bytes)
+    if own:
+        actions.show_main_log(options.bytes)
+    else:
+        actions.show_log(options.name, options.channel, options.bytes)
     return actions.code
 
 

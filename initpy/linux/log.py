@@ -48,6 +48,8 @@ class LogWriter:
         """The last byte written was no newline; what was to follow it may have been dropped."""
         self._stamp, self._stamp_second = "", -1
         self._form, self._name_width = "text", 0
+        self.keep: Callable[[bytes], None] | None = None
+        """Is given each line as well."""
         self._write = self._way_to_write()
 
     def set_form(self, form: str, name_width: int) -> None:
@@ -68,6 +70,8 @@ class LogWriter:
     def queue(self, level: str, text: str) -> None:
         """As `line`, but several may be written at once, by the next `flush`."""
         line = self._stamped(level, text)
+        if self.keep is not None:
+            self.keep(line)
         if self._is_mid_line and not self._queue:
             line = b"\n" + line
         if len(self._queue) + len(line) > CHUNK_BYTES:

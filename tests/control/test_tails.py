@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from initpy.control.faults import Fault
-from initpy.control.tails import Tails, text_of
+from initpy.control.tails import OwnSource, Tails, text_of
+from initpy.ownlog import MARGIN_BYTES, RING_BYTES, OwnLog
 from tests.control.rpc import connected, fault_of, rpc
 from tests.pid1.toml import command, program
 from tests.support import Init, wait_for
@@ -91,7 +92,56 @@ def test_logs_of_a_real_one(start_init: Start, tmp_path: Path) -> None:
         assert supervisor.clearProcessLogs("filed") is True
         assert file.read_bytes() == b""
         assert supervisor.clearProcessLogs("plain") is True
-        assert fault_of(supervisor.readLog, 0, 0)[0] == 20
+        assert fault_of(supervisor.readLog, 0, -1) == (3, "BAD_ARGUMENTS")
+
+
+def test_own_lines_of_initpy(start_init: Start) -> None:
+    """They go on across an upgrade, and can be cleared and followed."""
+    init = start_init(program("web") + program("other", autostart=False))
+    init.wait_for_log("web entered RUNNING")
+    with rpc(init) as supervisor:
+        assert supervisor.readLog(0, 0) == init.log()
+        assert supervisor.readMainLog(-8, 0) == init.log()[-8:]
+    init.kill(59)
+    init.wait_for_log("took over 1 process")
+    with connected(init.socket) as follower:
+        follower.sendall(b"GET /mainlogtail HTTP/1.1\r\n\r\n")
+        came = b""
+        while b"took over 1 process" not in came:
+            came += follower.recv(65536)
+        with rpc(init) as supervisor:
+            assert supervisor.readLog(0, 0) == init.log()
+            assert supervisor.clearLog() is True
+            assert supervisor.readLog(0, 0) == ""
+            supervisor.startProcess("other")
+            assert "spawned: 'other'" in supervisor.readLog(0, 0)
+            assert "spawned: 'web'" not in supervisor.readLog(0, 0)
+        while b"other entered RUNNING" not in came:
+            came += follower.recv(65536)
+    assert init.stop() == 0
+
+
+def test_of_many_lines_the_last_are_kept() -> None:
+    log = OwnLog()
+    source = OwnSource(log.fd)
+    assert (source.size(), source.read(0, 100)) == (0, b"")
+    written = b""
+    for number in range(5000):
+        line = b"%d %b\n" % (number, b"x" * (number % 50))
+        log.add(line)
+        written += line
+        if number in (10, 2000, 4999):
+            assert source.size() == len(written)
+            found = source.read(0, 2**62)
+            assert found in (written, written[-len(found) :])
+            assert len(found) == min(len(written), RING_BYTES - MARGIN_BYTES)
+            assert source.read(len(written) - 30, 20) == written[-30:-10]
+    log.add(b"y" * 100_000)
+    assert source.size() == len(written) + MARGIN_BYTES
+    source.clear()
+    log.add(b"z\n")
+    assert source.read(0, 100) == b"z\n"
+    os.close(log.fd)
 
 
 @pytest.mark.parametrize("kind", ["file", "memory"])

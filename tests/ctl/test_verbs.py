@@ -360,35 +360,6 @@ def test_a_socket_elsewhere_is_found_through_process_1(
     assert table[1].split()[5:] == ["-", "-", "-"]
 
 
-def test_completion_in_bash(start: Start, initpy_command: list[str], tmp_path: Path) -> None:
-    _, client = start(command("web", SLEEP, **LAZY) + THREE)
-    client.wait_until(web="RUNNING")
-    script = tmp_path / "initpy"
-    script.write_text(f'#!/bin/sh\ncd {REPO}\nexec {" ".join(initpy_command)} "$@"\n')
-    script.chmod(0o755)
-    path = f"{tmp_path}:{os.environ['PATH']}"
-
-    def completed(*words: str) -> list[str]:
-        """What is offered for the last of these words."""
-        text = " ".join([f"'{word}'" for word in words])
-        source = client("completion", "bash").out
-        source += f"\nCOMP_WORDS=({text}); COMP_CWORD={len(words) - 1}; _initpy\n"
-        source += 'printf "%s\\n" "${COMPREPLY[@]}"'
-        done = subprocess.run(
-            ["bash", "-c", source], env={**client.env, "PATH": path}, capture_output=True,
-            text=True, timeout=TIMEOUT_S, check=True,
-        )  # fmt: skip
-        assert done.stderr == ""
-        return done.stdout.split()
-
-    assert completed("initpy", "sta") == ["status", "start"]
-    assert completed("initpy", "restart", "w") == ["w:w_0", "w:w_1", "w:w_2", "web"]
-    assert completed("initpy", "stop", "a") == ["all"]
-    assert completed("initpy", "signal", "US") == ["USR1", "USR2"]
-    assert completed("initpy", "signal", "HUP", "web") == ["web"]
-    assert completed("initpy", "shutdown", "") == []
-
-
 def test_completion_in_other_shells_names_every_command(initpy_command: list[str]) -> None:
     for shell in ("zsh", "fish"):
         done = subprocess.run(
@@ -435,7 +406,11 @@ def test_a_reload_is_of_the_whole_file(start: Start) -> None:
     init.config.write_text("[program.web\n")
     said = client("reload")
     assert said.code == 1
-    assert said.err.startswith("initpy: nothing is reloaded: CANT_REREAD")
+    why = f"CANT_REREAD: {init.config}:1: "
+    assert said.err.startswith(f"initpy: nothing is reloaded: {why}")
+    for verb in ("reread", "update"):
+        assert client(verb).out.startswith(f"ERROR: {why}")
+    assert client("reread").code == 1
     init.config.write_text(web + program("new") + control.replace("one", "two"))
     assert client("reload") == Said(0, "reloaded\n", "")
     client.wait_until(web="RUNNING", new="RUNNING")

@@ -99,9 +99,14 @@ class Pool:
         self._members = {key: self._members.get(key) or Member(names[key]) for key in plan.keys}
 
     @property
-    def undelivered(self) -> int:
-        """How many events wait, or are with a listener that has not answered yet."""
-        return len(self._buffer) + sum(it.sent is not None for it in self._members.values())
+    def waiting(self) -> int:
+        """How many events wait to be sent."""
+        return len(self._buffer)
+
+    @property
+    def sent(self) -> int:
+        """How many are with a listener that has not answered yet."""
+        return sum([it.sent is not None for it in self._members.values()])
 
     # ------------------------------------------------------------ events
 

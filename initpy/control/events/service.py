@@ -128,11 +128,12 @@ class EventService:
 
     def _begin(self, birth: EventsBirth, supervisor: Supervisor) -> None:
         self._hub.serial, pools = self._ledger.read()
-        for name, (_, undelivered) in pools.items():
-            if undelivered:
-                text = f"pool {name}: {undelivered} events were lost with the control helper"
-                self._say(WARN, text)
-        serials = {name: serial for name, (serial, _) in pools.items()}
+        for name, (_, waited, sent) in pools.items():
+            if waited or sent:
+                text = f"pool {name}: {waited} events were lost with the control helper"
+                more = f"; {sent} were with a listener, which may have seen to them" if sent else ""
+                self._say(WARN, text + more)
+        serials = {name: serial for name, (serial, *_) in pools.items()}
         self._hub.set_plan(birth.plans, time.monotonic(), serials)
         for key, process in supervisor.processes.items():
             self._set_running(key, process)
@@ -153,8 +154,16 @@ class EventService:
     # ------------------------------------------------------------ what has happened: any thread
 
     def post(self, event: Event) -> None:
-        """An event, for whoever wants to hear of it. Any thread may call this."""
-        self._tell(lambda: self._hub.put(event))
+        """An event, for whoever wants to hear of it; returns when it has been taken, so that it is
+        counted, should it be lost. Any thread but this one's own may call this."""
+        taken = threading.Event()
+        self._tell(lambda: self._take(event, taken))
+        taken.wait()
+
+    def _take(self, event: Event, taken: threading.Event) -> None:
+        self._hub.put(event)
+        self._ledger.note(self._hub)
+        taken.set()
 
     def hear(self, news: tuple[Any, ...], processes: Mapping[str, Process]) -> None:
         """What PID 1 tells (see `serving`); `processes` are as they are with it. Any thread may

@@ -169,7 +169,7 @@ def test_a_new_instance_knows_nothing_of_the_old_one() -> None:
     stage.up("x")
     assert stage.at_last() == [("x", "1")]
     stage.accepts("x")
-    assert stage.pool("x").undelivered == 0
+    assert (stage.pool("x").waiting, stage.pool("x").sent) == (0, 0)
 
 
 def test_when_the_buffer_is_full_the_oldest_goes_and_that_is_said() -> None:
