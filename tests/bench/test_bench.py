@@ -72,7 +72,7 @@ def test_a_short_look_at_the_control_plane_makes_tables() -> None:
     run = subprocess.run(
         [*bench, "--only", "health,orders", "--orders-s", "0.2", "--python", sys.executable],
         cwd=REPO,
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": path, "INITPY_BINARY": ""},
         capture_output=True,
         text=True,
         check=False,
