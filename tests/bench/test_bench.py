@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +15,6 @@ from tests.bench.figures import Results
 from tests.bench.peers import Peer
 from tests.bench.table import number, put, table
 from tests.support import REPO, skip_or_fail
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def _peer(name: str) -> Peer:
@@ -63,6 +62,31 @@ def test_one_round_of_the_inits_of_one_command(why_no_namespace: str) -> None:
         "| USR1 to an init at rest; its program has it",
     ]
     assert "initpy --" in run.stdout
+
+
+def test_a_short_look_at_the_control_plane_makes_tables() -> None:
+    if importlib.util.find_spec("supervisor") is None:
+        skip_or_fail("compat", "supervisord is not installed (PyPI's package supervisor)")
+    bench = [sys.executable, "-m", "tests.bench.control", "--rounds", "1", "--times", "1"]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    run = subprocess.run(
+        [*bench, "--only", "health,orders", "--orders-s", "0.2", "--python", sys.executable],
+        cwd=REPO,
+        env={**os.environ, "PATH": path, "INITPY_BINARY": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stderr
+    heads = [line for line in run.stdout.splitlines() if line.startswith("| s")]
+    assert [line.split(" | ")[0] for line in heads] == [
+        "| signalProcess by 8 clients for 0.2 s",
+        "| starts",
+    ]
+    assert all(line.endswith("| initpy | supervisord |") for line in heads)
+    (health,) = [line for line in run.stdout.splitlines() if "initpy health" in line]
+    assert health.count("**") == 4
 
 
 def test_a_cell_has_the_median_the_range_and_the_ratio_to_the_first_column() -> None:

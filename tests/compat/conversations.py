@@ -340,7 +340,7 @@ def log_is_read(server: Server) -> Any:
 
 def log_has_a_tail(server: Server) -> Any:
     once_there(server, "eight", "abcdefgh")
-    spans = [(0, 5), (4, 100), (50, 100), (0, 8), (0, 0), (3, 2)]
+    spans = [(0, 5), (4, 100), (50, 100), (0, 8), (0, 0), (3, 2), (0, 1)]
     return [server.ask("tailProcessStdoutLog", "eight", *span) for span in spans]
 
 
@@ -665,6 +665,7 @@ TOGETHER = (
             ["abcdefgh", 8, False],
             ["", 8, True],
             ["gh", 8, True],
+            ["h", 8, True],
         ],
     ),
     Conversation(

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 class _Page(http.server.BaseHTTPRequestHandler):
     status: int
+    asked: int
 
     def do_GET(self) -> None:
+        type(self).asked += 1
         self.send_response(self.status)
         self.end_headers()
 
@@ -56,10 +58,11 @@ def _served(handler: type[socketserver.BaseRequestHandler]) -> Iterator[str]:
 
 @contextmanager
 def page() -> Iterator[tuple[str, type[_Page]]]:
-    """A page that answers with its `status`, 500 at first; its address before it."""
+    """The address of a page, and what it answers, its `status`: 500 at first."""
 
     class Own(_Page):
         status = 500
+        asked = 0
 
     with _served(Own) as address:
         yield f"http://{address}/", Own

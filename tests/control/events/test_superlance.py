@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import http.server
 import importlib.util
 import re
-import socketserver
 import sys
-import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.control.events.outside import mailbox, page
 from tests.pid1.toml import command, program
-from tests.support import skip_or_fail, toml_list, wait_for
+from tests.support import REPO, skip_or_fail, toml_list, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
     from tests.support import Init
 
-TICK_S = 5
-"""The shortest."""
+ACTOR = REPO / "tests" / "compat" / "actor.py"
 
 
 @pytest.fixture(autouse=True)
@@ -42,52 +39,33 @@ def listener(name: str, *arguments: str, events: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def test_memmon_restarts_what_has_grown(start_either: Callable[..., Init]) -> None:
-    text = program("web", critical=False)
-    init = start_either(text + listener("memmon", "-p", "web=1KB", events=["TICK_5"]))
-    init.wait_for_log("RSS of web:web is [0-9]+", within_s=40)
-    init.wait_for_log("Restarting web:web")
-    init.wait_for_log("stopped: web")
+def test_memmon_restarts_what_has_grown(start_either: Callable[..., Init], tmp_path: Path) -> None:
+    """Its first instance takes 64 MiB, and none after it; the other program stays as it is."""
+    actor = [sys.executable, "-I", "-S", str(ACTOR), "grow", str(tmp_path / "has-grown"), "64"]
+    text = command("web", actor, critical=False) + program("small", critical=False)
+    options = ["-p", "web=48MB", "-p", "small=48MB"]
+    init = start_either(text + listener("memmon", *options, events=["TICK_5"]))
+    init.wait_for_log("Restarting web:web", within_s=40)
     init.wait_for_log("success: web", times=2, within_s=40)
+    init.wait_for_log("RSS of web:web is [0-9]{7}$", within_s=40)
+    assert init.log().count("stopped: web") == 1
+    assert "stopped: small" not in init.log()
     assert init.stop() == 0
 
 
-class Page(http.server.BaseHTTPRequestHandler):
-    """Answers with 500 until somebody has restarted the program."""
-
-    status = 500
-
-    def do_GET(self) -> None:
-        self.send_response(type(self).status)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Nothing is said."""
-
-
-@pytest.fixture
-def page() -> Iterator[str]:
-    class Own(Page):
-        pass
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Own) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
-        server.shutdown()
-        thread.join()
-
-
-def test_httpok_restarts_what_does_not_answer_well(
-    start_init: Callable[..., Init], page: str
-) -> None:
-    text = program("web", critical=False)
-    options = ["-p", "web", "-t", "3", page]
-    init = start_init(text + listener("httpok", *options, events=["TICK_5"]))
-    init.wait_for_log("success: web", times=2, within_s=40)
-    assert re.search("stopped: web", init.log())
-    assert init.stop() == 0
+def test_httpok_restarts_what_does_not_answer_well(start_init: Callable[..., Init]) -> None:
+    """And lets it be once it does."""
+    with page() as (address, sick):
+        text = program("web", critical=False)
+        options = ["-p", "web", "-t", "3", address]
+        init = start_init(text + listener("httpok", *options, events=["TICK_5"]))
+        init.wait_for_log("stopped: web", within_s=40)
+        sick.status = 200
+        init.wait_for_log("success: web", times=2, within_s=40)
+        healthy = sick.asked
+        wait_for(lambda: sick.asked >= healthy + 2, within_s=40, about="it looks again, twice")
+        assert init.log().count("stopped: web") == 1
+        assert init.stop() == 0
 
 
 def test_crashmail_tells_who_has_crashed(start_init: Callable[..., Init], tmp_path: Path) -> None:
@@ -109,54 +87,15 @@ def test_crashmail_tells_who_has_crashed(start_init: Callable[..., Init], tmp_pa
     assert init.stop() == 0
 
 
-class Mailbox(socketserver.StreamRequestHandler):
-    """Enough of SMTP to take a mail."""
-
-    mails: list[str]
-
-    def handle(self) -> None:
-        self.wfile.write(b"220 here\r\n")
-        while line := self.rfile.readline():
-            word = line.split()[0].upper()
-            if word == b"DATA":
-                self.wfile.write(b"354 go on\r\n")
-                text = b"".join(iter(self.rfile.readline, b".\r\n"))
-                self.mails.append(text.decode())
-            self.wfile.write(b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
-            if word == b"QUIT":
-                return
-
-
-@pytest.fixture
-def mailbox() -> Iterator[tuple[str, list[str]]]:
-    class Own(Mailbox):
-        pass
-
-    Own.mails = []
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Own) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"127.0.0.1:{server.server_address[1]}", Own.mails
-        server.shutdown()
-        thread.join()
-
-
-def test_fatalmailbatch_tells_who_is_fatal(
-    start_init: Callable[..., Init], mailbox: tuple[str, list[str]]
-) -> None:
-    address, mails = mailbox
-    fails = command("fails", ["sh", "-c", "sleep 1; exit 3"], critical=False, startretries=1)
-    options = ["--toEmail=me@example.com", "--fromEmail=it@example.com", f"--smtpHost={address}"]
-    options += ["--tickEvent=TICK_5", "--interval=0.05"]
-    events = ["PROCESS_STATE_FATAL", "TICK_5"]
-    init = start_init(
-        program("web", critical=False)
-        + fails.replace("sleep 1", "sleep 0.9")
-        + listener("fatalmailbatch", *options, events=events)
-    )
-    init.wait_for_log("gave up: fails")
-    wait_for(
-        lambda: any("fails:fails failed to start too many times" in it for it in mails), within_s=40
-    )
-    assert init.stop() == 0
+def test_fatalmailbatch_tells_who_is_fatal(start_init: Callable[..., Init]) -> None:
+    fails = command("fails", ["sh", "-c", "sleep 0.9; exit 3"], critical=False, startretries=1)
+    with mailbox() as (address, mails):
+        options = ["--toEmail=me@example.com", "--fromEmail=it@example.com"]
+        options += [f"--smtpHost={address}", "--tickEvent=TICK_5", "--interval=0.05"]
+        events = ["PROCESS_STATE_FATAL", "TICK_5"]
+        text = program("web", critical=False) + fails
+        init = start_init(text + listener("fatalmailbatch", *options, events=events))
+        init.wait_for_log("gave up: fails")
+        said = "fails:fails failed to start too many times"
+        wait_for(lambda: any(said in it for it in mails), within_s=40)
+        assert init.stop() == 0
