@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+EVENT_BEGIN, EVENT_END = b"<!--XSUPERVISOR:BEGIN-->", b"<!--XSUPERVISOR:END-->"
+"""Between these, a program that is supervisord's writes an event (PROCESS_COMMUNICATION)."""
+
+
 class Run:
     """Whole lines, each with its newline; or a piece of one that was cut; or one message."""
 
@@ -77,6 +81,26 @@ def cut(
         runs.append(Run(raw[at:upto], continues=continues, partial=True))
         at, continues = upto, True
     return runs, at, continues
+
+
+def without_events(raw: bytes, *, is_end: bool = False) -> tuple[bytes, bytes]:
+    """`raw` without the events in it, and what has to stand before the bytes that follow: what may
+    be the beginning of an event, or, of one that is not whole, the mark and no more than may be the
+    beginning of the other mark. `is_end`: nothing follows, and what is not whole is left out."""
+    parts = []
+    at = 0
+    while (begin := raw.find(EVENT_BEGIN, at)) >= 0:
+        parts.append(raw[at:begin])
+        inside = begin + len(EVENT_BEGIN)
+        end = raw.find(EVENT_END, inside)
+        if end < 0:
+            last = raw[max(inside, len(raw) - len(EVENT_END) + 1) :]
+            return b"".join(parts), b"" if is_end else EVENT_BEGIN + last
+        at = end + len(EVENT_END)
+    last = raw[at:]
+    most = 0 if is_end else min(len(last), len(EVENT_BEGIN) - 1)
+    begun = next((size for size in range(most, 0, -1) if last.endswith(EVENT_BEGIN[:size])), 0)
+    return b"".join(parts) + last[: len(last) - begun], last[len(last) - begun :]
 
 
 def _whole_lines(raw: bytes, at: int, max_line: int) -> int:

@@ -66,9 +66,6 @@ TOLD_BYTES = 32 * 1024
 ESCAPES = rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\-_])"
 """What `strip_ansi` takes out."""
 
-EVENTS = rb"<!--XSUPERVISOR:BEGIN-->.*?<!--XSUPERVISOR:END-->"
-"""Events in the output. Those that come in pieces stay in it, and are told all the same."""
-
 MALLOC_BYTES = 1024 * 1024
 """glibc gives blocks back to the kernel that are larger than the largest it has ever seen freed, at
 least 128 KiB. Buffers of that size would be fresh pages at each step: it took six times as long."""
@@ -293,14 +290,13 @@ class Relay:
         if plan.rate_limit is not None:
             limit = self._limits.setdefault(plan.program, RateLimit(*plan.rate_limit))
         starts = escapes = None
-        taken_out = [ESCAPES] * plan.strip_ansi + [EVENTS] * bool(plan.capture_bytes)
-        if plan.multiline or taken_out:
+        if plan.multiline or plan.strip_ansi:
             import re  # noqa: PLC0415 - 1 MB, for those who want it
 
             if plan.multiline:
                 starts = re.compile(at_line_begin(plan.multiline), re.MULTILINE)
-            if taken_out:
-                escapes = re.compile(b"|".join(taken_out), re.DOTALL)
+            if plan.strip_ansi:
+                escapes = re.compile(ESCAPES)
         tells = plan.told_as and self._plan.events_fd >= 0
         outlets = []
         for sink_plan in plan.sinks:
@@ -317,6 +313,7 @@ class Relay:
             limit=limit,
             starts=starts,
             escapes=escapes,
+            leaves_out_events=bool(plan.capture_bytes),
             tell=(lambda pid, raw: self._tell(plan, pid, raw)) if tells else None,
             making=_fingerprint(plan, self._prefix_width),
         )

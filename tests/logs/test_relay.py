@@ -301,10 +301,46 @@ def test_escape_sequences_are_left_out_on_request(start_relay: Start, tmp_path: 
     wait_for_content(tmp_path / "log", b"red plain\n")
 
 
+def test_an_event_in_pieces_is_left_out(start_relay: Start, tmp_path: Path) -> None:
+    """Over several lines, too, and when the relay dies in the middle of it."""
+    log = tmp_path / "log"
+    plan = channel_plan(to_file(log, PREFIX), told_as="web", capture_bytes=100)
+    relay = start_relay(plan)
+    seen = b""
+    event = b"one<!--XSUPERVISOR:BEGIN-->" + b"x\n" * 40_000 + b"x<!--XSUPERVISOR:EN"
+    for piece in (event[:14], event[14:27], event[27:-13], event[-13:]):
+        relay.write(piece)
+        seen += piece
+        wait_for(lambda: relay.tail() == seen[-TAIL_BYTES:])  # noqa: B023
+        relay.kill()
+        relay.start()
+    relay.write(b"D--> line\nand <!--XSUPERVISOR:BEGIN-->half")
+    wait_for_content(log, b"web | one line\n")
+    relay.command("ended", 0)
+    wait_for_content(log, b"web | one line\nweb | and \n")
+    relay.write(b"<!--XSUPERVISOR:BEG")
+    relay.command("ended", 0)
+    wait_for_content(log, b"web | one line\nweb | and \nweb | <!--XSUPERVISOR:BEG\n")
+
+
 def test_lines_over_the_rate_are_dropped_and_told_of(start_relay: Start, tmp_path: Path) -> None:
     relay = start_relay(channel_plan(to_file(tmp_path / "log"), rate_limit=(2, 0.3)))
     relay.write(b"1\n2\n3\n4\n5\n")
     wait_for_content(tmp_path / "log", b"1\n2\ninitpy: 3 lines were dropped: over rate_limit\n")
+
+
+def test_the_rest_of_a_dropped_line_is_dropped_by_the_next_relay_as_well(
+    start_relay: Start, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    plan = channel_plan(to_file(log, PREFIX), rate_limit=(1, 3600.0), max_line=64)
+    relay = start_relay(plan)
+    relay.write(b"one\n" + b"x" * 100)
+    wait_for(lambda: len(relay.tail()) == 104)
+    relay.kill()
+    relay.start()
+    relay.write(b"y" * 100 + b"\ntwo\n")
+    wait_for_content(log, b"web | one\nweb | two\n")
 
 
 def test_a_programs_processes_and_channels_share_its_rate(
