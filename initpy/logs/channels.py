@@ -67,7 +67,7 @@ class Outlet:
         self.is_raw = isinstance(form, Raw)
         self.on_taken: Callable[[], None] = lambda: None
         """Called when a stalled sink has taken more."""
-        self._drops = drops
+        self._may_drop = drops
         self._dropped = 0
         """Lines, not yet told of."""
         self._raw: Buffer = b""
@@ -80,6 +80,10 @@ class Outlet:
         """So many bytes of it are not the channel's: the line that tells of dropped ones."""
 
     @property
+    def _drops(self) -> bool:
+        return self._may_drop and not self.sink.is_pausing
+
+    @property
     def is_done(self) -> bool:
         """It has all that it was given, or does not hold anybody back."""
         return self._drops or self._at == self._end
@@ -87,7 +91,7 @@ class Outlet:
     @property
     def file(self) -> LogFile | None:
         """If its size tells how much of what was given it has."""
-        if isinstance(self.sink, FileSink) and not self.is_shared and not self._drops:
+        if isinstance(self.sink, FileSink) and not self.is_shared and not self._may_drop:
             return self.sink.file
         return None
 

@@ -673,6 +673,35 @@ def test_a_flood_does_not_hold_up_the_line_of_another(start_relay: Start, tmp_pa
         os.waitpid(writer, 0)
 
 
+@pytest.mark.parametrize("drops", [False, True])
+def test_many_small_files_do_not_hold_up_the_line_of_another(
+    start_relay: Start, tmp_path: Path, drops: bool
+) -> None:
+    """Told without a clock: at each of its lines, the other has hardly gone on. Nothing is lost or
+    dropped by that, even if the relay is killed."""
+    (tmp_path / "many").mkdir()
+    log = tmp_path / "many" / "log"
+    small = to_file(log, max_bytes=100, backups=1000, drops=drops)
+    relay = start_relay(
+        channel_plan(small), channel_plan(to_file(tmp_path / "calm"), process="calm")
+    )
+    raw = b"".join([b"%089d\n" % number for number in range(150)])
+    relay.write(raw)
+    calm = b""
+    for number in range(5):
+        wait_for(log.exists)
+        size = len(os.listdir(log.parent))
+        calm += b"%d\n" % number
+        relay.write(calm[-2:], 1)
+        wait_for_content(tmp_path / "calm", calm)
+        assert len(os.listdir(log.parent)) - size < 50
+        if not drops:
+            relay.kill()
+            relay.start()
+    assert relay.drain() == 0
+    assert b"".join([it.read_bytes() for it in oldest_first(log.parent)]) == raw
+
+
 # ---------------------------------------------------------------- death of the relay
 
 
