@@ -6,6 +6,8 @@ costs more than all the rest.
 
 from __future__ import annotations
 
+from initpy.logplan import START_BYTES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
@@ -123,7 +125,8 @@ def _between_characters(raw: bytes, at: int) -> int:
 def join(
     raw: bytes, starts: re.Pattern[bytes], max_line: int, *, is_end: bool
 ) -> tuple[list[Run], int]:
-    """Join the whole lines of `raw` into messages: each begins with a line that `starts` matches.
+    """Join the whole lines of `raw` into messages: each begins with a line that `starts` matches, of
+    which no more than START_BYTES are looked at.
 
     A message of more than `max_line` bytes is ended before the line that would be too much. The
     last message is left, for it may go on, unless `is_end`.
@@ -131,11 +134,18 @@ def join(
     Returns the messages, and where the rest begins.
     """
     end = raw.rfind(b"\n") + 1
-    begins = [match.start() for match in starts.finditer(raw, 0, end) if match.start() < end]
+    begins = []
+    at = 0
+    while at < end:
+        newline = raw.find(b"\n", at, end)
+        if starts.match(raw, at, min(newline, at + START_BYTES)):
+            begins.append(at)
+        at = newline + 1
     if not begins or begins[0] > 0:
         begins.insert(0, 0)
     runs: list[Run] = []
-    for number, at in enumerate(begins):
+    for number, begin in enumerate(begins):
+        at = begin
         is_last = number + 1 == len(begins)
         upto = end if is_last else begins[number + 1]
         while upto - at > max_line:
@@ -143,7 +153,7 @@ def join(
             if is_last and short == upto:
                 break
             runs.append(Run(raw[at:short], is_message=True))
-            at = short  # noqa: PLW2901
+            at = short
         if is_last and not is_end:
             return runs, at
         if upto > at:

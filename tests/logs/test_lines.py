@@ -231,6 +231,13 @@ def test_messages_begin_where_the_pattern_matches(lines: list[bytes]) -> None:
     assert [run.raw for run in held[0]] == [run.raw for run in runs[:-1]]
 
 
+def test_no_more_than_the_beginning_of_a_line_is_looked_at() -> None:
+    starts = re.compile(at_line_begin(".*E"), re.MULTILINE)
+    raw = b"x" * 127 + b"E\n" + b"x" * 128 + b"E\n" + b"E\n"
+    runs, _ = join(raw, starts, 1000, is_end=True)
+    assert [run.raw for run in runs] == [raw[:-2], b"E\n"]
+
+
 def test_a_message_does_not_grow_beyond_max_line() -> None:
     raw = b"2024 a\n" + b"  more\n" * 10
     runs, _ = join(raw, re.compile(b"^(?:2024)", re.MULTILINE), 30, is_end=True)
