@@ -125,8 +125,8 @@ def _between_characters(raw: bytes, at: int) -> int:
 def join(
     raw: bytes, starts: re.Pattern[bytes], max_line: int, *, is_end: bool
 ) -> tuple[list[Run], int]:
-    """Join the whole lines of `raw` into messages: each begins with a line that `starts` matches, of
-    which no more than START_BYTES are looked at.
+    """Join the whole lines of `raw` into messages: each begins with a line that `starts` matches,
+    of which no more than START_BYTES are looked at.
 
     A message of more than `max_line` bytes is ended before the line that would be too much. The
     last message is left, for it may go on, unless `is_end`.

@@ -63,8 +63,13 @@ COMMAND_BYTES = 65536
 TOLD_BYTES = 32 * 1024
 """What event listeners are told of is cut into pieces of that size."""
 
-ESCAPES = rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\-_])"
-"""What `strip_ansi` takes out."""
+ESCAPES = (
+    rb"\x1b(?:\[[0-?]*[ -/]*[@-~]"  # a control sequence: colours, the cursor
+    rb"|[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)"  # a string: titles, links, queries
+    rb"|[ -/]*[0-~])"  # all others: character sets, keypads, a reset
+)
+"""What `strip_ansi` takes out: the escape sequences of ECMA-48, of which supervisord knows some of
+the first kind. A string that has no end in its line stays, but for its first two bytes."""
 
 MALLOC_BYTES = 1024 * 1024
 """glibc gives blocks back to the kernel that are larger than the largest it has ever seen freed, at

@@ -312,6 +312,33 @@ def test_a_pattern_is_looked_for_at_the_beginning_of_lines(pattern: str) -> None
     assert [match.start() for match in found] == [0, 14]
 
 
+@pytest.mark.parametrize(
+    "escape",
+    [
+        b"\x1b(B",
+        b"\x1b7",
+        b"\x1b8",
+        b"\x1bc",
+        b"\x1b=",
+        b"\x1b#8",
+        b"\x1b%G",
+        b"\x1bM",
+        b"\x1b[?25l",
+        b"\x1b[38;5;1m",
+        b"\x1b[2 q",
+        b"\x1b]8;;http://a\x1b\\",
+        b"\x1b]0;title\x07",
+        b"\x1bP1$q\x1b\\",
+        b"\x1b_apc\x1b\\",
+        *[b"\x1b[1;2" + letter for letter in (b"H f A B C D R s u J K h l p m".split())],
+    ],
+)
+def test_escape_sequences_are_taken_out(escape: bytes) -> None:
+    """The last ones are those that supervisord knows."""
+    raw = b"a" + escape + "bä".encode() + escape + b"\n"
+    assert re.sub(ESCAPES, b"", raw) == "abä\n".encode()
+
+
 def test_an_escape_sequence_ends_with_its_line() -> None:
     raw = b"\x1b[1mone\x1b[0m\n\x1b]0;title\ntwo\n\x07three\x1b]0;t\x07"
     assert re.sub(ESCAPES, b"", raw) == b"one\n0;title\ntwo\n\x07three"
