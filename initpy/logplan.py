@@ -22,6 +22,9 @@ MAX_LINE_BYTES = 64 * 1024
 
 MOST_LINE_BYTES = 128 * 1024
 
+START_BYTES = 128
+"""Of so much of a line it is seen whether it begins a message."""
+
 
 class Sink(Value):
     """Where output goes, and in which form."""
@@ -64,7 +67,8 @@ class ChannelPlan(Value):
     rate_limit: tuple[int, float] | None = None
     """At most so many lines in so many seconds; the rest is dropped, and counted."""
     multiline: str = ""
-    """A regular expression that the first line of a message matches; empty: each line is one."""
+    """A regular expression that a message's first line matches, at its beginning; empty: each line
+    is one."""
     strip_ansi: bool = False
     """Escape sequences of terminals are left out."""
     told_as: str = ""

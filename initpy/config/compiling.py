@@ -70,6 +70,7 @@ class Compiler:
             sections.init["log"][0] or (),
             sections.init["childlogdir"],
             environ.get("TMPDIR") or "/tmp",  # noqa: S108 - no symbolic link there is followed
+            {},
         )
         self._groups = self._read_groups()
         self._group_of = {name: group for group in self._groups for name in group.programs}

@@ -13,6 +13,7 @@ from initpy.logplan import (
     MAX_SINKS,
     PREFIX,
     RAW,
+    START_BYTES,
     STREAM,
     SYSLOG,
     ChannelPlan,
@@ -115,6 +116,15 @@ class Pattern(Kind):
             re.compile(at_line_begin(value), re.MULTILINE)
         except (re.error, OverflowError, RecursionError) as exc:
             place.problem(f"it is no regular expression: {exc}")
+            return None
+        from initpy.config.patterns import MOST_WAYS, ways  # noqa: PLC0415 - as above
+
+        if ways(value, START_BYTES) > MOST_WAYS:
+            place.problem(
+                "it may take too long to see that a line does not match: repeat no group that has a"
+                " | or a repetition in it, and let at most two repetitions be without limit, such"
+                ' as "+"; in place of others, write "{1,20}"'
+            )
             return None
         return value
 
@@ -244,6 +254,8 @@ class Defaults(Value):
     """That of generated files, not expanded yet."""
     temporary: str
     """The same if it says nothing."""
+    files: dict[bytes, tuple[str, tuple[tuple[str, object], ...]]]
+    """Each file that is written to, as they are found: whose it is, and with what settings."""
 
 
 def outputs(
@@ -294,6 +306,9 @@ def _channel(
         if len(choices) > MAX_SINKS:
             place.problem(f"its {channel} goes to {MAX_SINKS} places already")
     sinks = [_sink(choice, own_fd, options["json_merge"], expander) for choice in choices]
+    for sink, choice in zip(sinks, choices, strict=True) if options["enabled"] else ():
+        if sink is not None and sink.kind == FILE:
+            _see_who_else_writes(sink, choice, f"the {channel} of {shown(process)}", by_default)
     tells_all: bool = options[f"{channel}_events_enabled"]
     capture_bytes: int = options[f"{channel}_capture_maxbytes"]
     if not (tells_all or capture_bytes):
@@ -338,6 +353,28 @@ def _logfile(block: Block, process: str, channel: str, by_default: Defaults) -> 
         folder, place = by_default.folder
         text = folder or by_default.temporary
     return (Choice(FILE, text, place, found),)
+
+
+def _see_who_else_writes(sink: Sink, choice: Choice, whose: str, by_default: Defaults) -> None:
+    settings = (
+        ("max_bytes", sink.max_bytes),
+        ("backups", sink.backups),
+        ("compress", sink.gzips),
+    )
+    first, others = by_default.files.setdefault(sink.target, (whose, settings))
+    different = [
+        f"{name} = {_toml(there)} there and {_toml(here)} here"
+        for (name, here), (_, there) in zip(settings, others, strict=True)
+        if here != there
+    ]
+    if different:
+        path = shown(sink.target.decode(errors="surrogateescape"))
+        text = f"{first} goes to {path} as well, which is rotated in one way only: "
+        choice.place.problem(text + ", ".join(different), is_warning=True)
+
+
+def _toml(value: object) -> str:
+    return str(value).lower()
 
 
 def _sink(choice: Choice, own_fd: bytes, merges: bool, expander: Expander) -> Sink | None:

@@ -387,7 +387,13 @@ PROGRAM = Section(
             " that is taken gets a `_`.",
             False,
         ),
-        Setting("strip_ansi", Flag(), "Leave out the escape sequences for terminals.", False),
+        Setting(
+            "strip_ansi",
+            Flag(),
+            "Leave out the escape sequences for terminals: colours, the cursor, titles,"
+            " links, character sets.",
+            False,
+        ),
         Setting(
             "stdout_logfile",
             Text("a file, or AUTO, NONE, syslog"),

@@ -15,7 +15,7 @@ from collections import deque
 
 from initpy.logplan import MAX_SINKS
 from initpy.logs.forms import Raw
-from initpy.logs.lines import Run, cut, join
+from initpy.logs.lines import Run, cut, join, without_events
 from initpy.logs.memory import DESK_BYTES, MOST_MARKS, TAIL_BYTES, FileNote, State
 from initpy.logs.sinks import F_SETPIPE_SZ, PIPE_BYTES, FileSink, StreamSink
 
@@ -67,7 +67,7 @@ class Outlet:
         self.is_raw = isinstance(form, Raw)
         self.on_taken: Callable[[], None] = lambda: None
         """Called when a stalled sink has taken more."""
-        self._drops = drops
+        self._may_drop = drops
         self._dropped = 0
         """Lines, not yet told of."""
         self._raw: Buffer = b""
@@ -80,6 +80,10 @@ class Outlet:
         """So many bytes of it are not the channel's: the line that tells of dropped ones."""
 
     @property
+    def _drops(self) -> bool:
+        return self._may_drop and not self.sink.is_pausing
+
+    @property
     def is_done(self) -> bool:
         """It has all that it was given, or does not hold anybody back."""
         return self._drops or self._at == self._end
@@ -87,7 +91,7 @@ class Outlet:
     @property
     def file(self) -> LogFile | None:
         """If its size tells how much of what was given it has."""
-        if isinstance(self.sink, FileSink) and not self.is_shared and not self._drops:
+        if isinstance(self.sink, FileSink) and not self.is_shared and not self._may_drop:
             return self.sink.file
         return None
 
@@ -152,11 +156,19 @@ class Outlet:
 class _After:
     """What is so when the sinks have all of a step; see `State`."""
 
-    __slots__ = ("continues", "has_ended", "held", "is_mid_line")
+    __slots__ = ("continues", "drops_rest", "has_ended", "held", "is_mid_line")
 
-    def __init__(self, held: bytes, continues: bool, is_mid_line: bool, has_ended: bool) -> None:
+    def __init__(
+        self,
+        held: bytes,
+        continues: bool,
+        is_mid_line: bool,
+        has_ended: bool,
+        drops_rest: bool = False,
+    ) -> None:
         self.held = held
         self.continues = continues
+        self.drops_rest = drops_rest
         self.is_mid_line = is_mid_line
         self.has_ended = has_ended
 
@@ -175,6 +187,7 @@ class ChannelRelay:
         limit: RateLimit | None = None,
         starts: re.Pattern[bytes] | None = None,
         escapes: re.Pattern[bytes] | None = None,
+        leaves_out_events: bool = False,
         tell: Callable[[int, bytes], None] | None = None,
         making: int = 0,
     ) -> None:
@@ -195,13 +208,15 @@ class ChannelRelay:
         self._limit = limit
         self._starts = starts
         self._escapes = escapes
+        self._leaves_out_events = leaves_out_events
         self._tell = tell
         self._max_line = channel.plan.max_line
         self._files = {
             number: outlet.file for number, outlet in enumerate(outlets) if outlet.file is not None
         }
         """By their numbers among the sinks. How far they have come can be told by their sizes."""
-        self._is_raw = not (limit or starts or escapes) and all(it.is_raw for it in outlets)
+        is_changed = limit or starts or escapes or leaves_out_events
+        self._is_raw = not is_changed and all(it.is_raw for it in outlets)
         self._can_splice = (
             len(outlets) == 1 and not outlets[0].is_shared and not channel.plan.sinks[0].drops
         )
@@ -219,6 +234,7 @@ class ChannelRelay:
         self._total = state.total
         self._held = state.held
         self._continues = state.continues
+        self._drops_rest = state.drops_rest
         self._is_mid_line = state.is_mid_line
         """The last byte that was written is no newline; of what is raw, that is."""
         self._ended_there = state.has_ended
@@ -412,7 +428,13 @@ class ChannelRelay:
         formed = [outlet.form.form([run], now, self._pid) for outlet in self._outlets]
         self._give([(text, len(text)) for text in formed])
         if not self._are_done():
-            after = _After(self._held, self._continues, self._is_mid_line, self._ended_there)
+            after = _After(
+                self._held,
+                self._continues,
+                self._is_mid_line,
+                self._ended_there,
+                self._drops_rest,
+            )
             self._stall(after)
         else:
             self._is_told_of = False
@@ -478,11 +500,15 @@ class ChannelRelay:
             upto = end if is_end else self._raw_upto(raw, end)
             if taken:
                 upto = min(max([upto, *[it - self._owes_newline for it in taken]]), end)
-            continues = False
+            held, continues, drops_rest = raw[upto:end], False, False
             formed = [(raw, upto)] * len(self._outlets)
         else:
             raw = raw[:end]
-            runs, upto, continues = self._runs(raw, is_end, is_message_end or is_end)
+            runs, held, continues = self._runs(raw, is_end, is_message_end or is_end)
+            drops_rest = self._drops_rest
+            if self._limit is not None:
+                now = time.monotonic()
+                runs, drops_rest = self._limit.passed(runs, now, drops_rest=drops_rest)
             texts = [outlet.form.form(runs, self._time_ns, self._pid) for outlet in self._outlets]
             formed = [(text, len(text)) for text in texts]
         if self._owes_newline or is_end:
@@ -491,8 +517,9 @@ class ChannelRelay:
         if self._own_raw >= 0:
             text, length = formed[self._own_raw]
             is_mid_line = text[length - 1] != NEWLINE if length else is_mid_line
-        after = _After(raw[upto:end], continues, is_mid_line, is_end or self._ended_there)
-        if upto and not is_end:
+        has_ended = is_end or self._ended_there
+        after = _After(held, continues, is_mid_line, has_ended, drops_rest)
+        if len(held) < end and not is_end:
             after.has_ended = False
         self._give(formed, taken)
         if self._are_done():
@@ -547,16 +574,20 @@ class ChannelRelay:
                 return end if end - newline > self._max_line else newline
         return end
 
-    def _runs(self, raw: bytes, is_end: bool, is_message_end: bool) -> tuple[list[Run], int, bool]:
+    def _runs(
+        self, raw: bytes, is_end: bool, is_message_end: bool
+    ) -> tuple[list[Run], bytes, bool]:
+        """The runs, what is held, and whether that goes on with a line that was cut."""
+        begun = b""
+        if self._leaves_out_events:
+            raw, begun = without_events(raw, is_end=is_end)
         runs, upto, continues = cut(raw, self._max_line, continues=self._continues, is_end=is_end)
         if self._starts is not None:
             runs, upto = self._messages(self._starts, runs, upto, is_message_end)
         if self._escapes is not None:
             for run in runs:
                 run.raw = self._escapes.sub(b"", run.raw)
-        if self._limit is not None:
-            runs = self._limit.passed(runs, time.monotonic())
-        return runs, upto, continues and not is_end
+        return runs, raw[upto:] + begun, continues and not is_end
 
     def _messages(
         self, starts: re.Pattern[bytes], runs: list[Run], upto: int, is_message_end: bool
@@ -592,6 +623,7 @@ class ChannelRelay:
     def _settle(self, after: _After) -> None:
         """All sinks have all of a step."""
         self._held, self._continues = after.held, after.continues
+        self._drops_rest = after.drops_rest and after.continues
         self._is_mid_line, self._ended_there = after.is_mid_line, after.has_ended
         self._ending = 0
         self._memory.keep(self.slot, self._state(after.held))
@@ -681,6 +713,7 @@ class ChannelRelay:
             held,
             self._pid,
             continues=self._continues,
+            drops_rest=self._drops_rest,
             is_mid_line=self._is_mid_line,
             has_ended=self._ended_there,
             ending=self._ending,

@@ -8,7 +8,7 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import mmap
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -17,6 +17,12 @@ SIGKILL = 9
 MOST_FDS = 2**20
 NEWLINE = 10
 COPY_BYTES = 64 * 1024
+
+MAX_DIGITS = 10
+
+MOST_MOVES = 100
+"""So many files get another name in a single write, at the most: some milliseconds. With many small
+files there would be no end to it while others wait."""
 
 
 class LogFile:
@@ -55,6 +61,10 @@ class LogFile:
         self._is_regular = True
         self._is_mid_line = False
         """What was last written has no newline at its end yet."""
+        self._shifts = 0
+        """A rotation is under way: the old file that is to get another name next."""
+        self._moves = 0
+        """How many names the present write may still change."""
 
     def room(self) -> int:
         """How many bytes it takes before it has to be rotated.
@@ -95,10 +105,10 @@ class LogFile:
         if inode == self._inode:
             return max(0, self._size - size)
         newer = self._size
-        for number in range(1, self._backups + 1):
+        for number in reversed(self._old_numbers(self._backups)):  # a rotation may have left a gap
             try:
                 status = os.stat(self._backup(number))
-            except OSError:  # the one that was is gone
+            except OSError:  # it has been compressed
                 return 0
             if status.st_ino == inode:
                 return newer + max(0, status.st_size - size)
@@ -108,19 +118,22 @@ class LogFile:
     def write(self, raw: bytes | mmap.mmap, start: int, end: int) -> int:
         """Append raw[start:end], which ends with a line; rotates before a line that has no room.
 
-        Returns how much was written: all, unless the disk is full.
+        Returns how much was written: all, unless it has had to change MOST_MOVES names before that.
+        What it has not finished then, the next write goes on with.
 
         Raises:
             OSError: nothing could be written, or a rotation went wrong. What had been written
                 before that is in `written` of a ShortWriteError.
         """
         at = start
+        self._moves = MOST_MOVES
         try:
             self._open()
             while at < end:
                 upto = self._upto(raw, at, end)
                 if upto == at:
-                    self._rotate()
+                    if not self._rotate():
+                        break
                     continue
                 with memoryview(raw) as view, view[at:upto] as piece:
                     done = os.write(self._fd, piece)
@@ -180,8 +193,10 @@ class LogFile:
             except OSError:  # it may be written to, and not be read
                 return
 
-    def _rotate(self) -> None:
-        """FILE.1 becomes FILE.2 and so on, FILE becomes FILE.1, and a new FILE is begun.
+    def _rotate(self) -> bool:
+        """FILE.1 becomes FILE.2 and so on, FILE becomes FILE.1, and a new FILE is begun. Returns
+        whether that is done: if not, or if something goes wrong, it is gone on with when it is
+        called again.
 
         The names change one at a time, from the oldest on, and each by a rename: at whatever
         instant it ends, each file is there under one name.
@@ -190,18 +205,40 @@ class LogFile:
         if not self._backups:
             os.ftruncate(self._fd, 0)
             self._size = 0
-            return
-        for number in range(self._backups, 0, -1):
+            return True
+        self._shifts = self._shifts or self._backups
+        if self._moves <= 0:
+            return False
+        for number in self._old_numbers(self._shifts):
+            if self._moves <= 0:
+                return False
             for gz in (b"", b".gz"):  # it may have been compressed when the plan was another
                 if number == self._backups:
                     _unlink_if_there(self._backup(number, gz))
                 else:
                     _rename_if_there(self._backup(number, gz), self._backup(number + 1, gz))
+            self._moves -= 1
+            self._shifts = number - 1 or 1
         _rename_if_there(path, self._backup(1))
+        self._moves -= 1
+        self._shifts = 0
         self.reopen()
         self._open()
         self._has_plain_backups = self._gzips
         self._unpackable.clear()
+        return True
+
+    def _old_numbers(self, most: int) -> Sequence[int]:
+        """Those of the old files, from `most` down."""
+        folder, name = os.path.split(self.path)
+        begin = name + b"."
+        try:
+            others = os.listdir(folder)
+        except OSError:  # then try them all
+            return range(most, 0, -1)
+        ends = [it[len(begin) :].removesuffix(b".gz") for it in others if it.startswith(begin)]
+        found = {int(end) for end in ends if end.isdigit() and len(end) < MAX_DIGITS}
+        return sorted([number for number in found if 0 < number <= most], reverse=True)
 
     # ------------------------------------------------------------ compression
 

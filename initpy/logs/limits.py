@@ -22,15 +22,24 @@ class RateLimit:
         self.dropped = 0
         """Not yet told of."""
 
-    def passed(self, runs: Sequence[Run], now: float) -> list[Run]:
-        """The runs, as far as they are within the limit. A further piece of a line that was cut
-        shares its fate only by chance: it counts as a line."""
+    def passed(
+        self, runs: Sequence[Run], now: float, *, drops_rest: bool = False
+    ) -> tuple[list[Run], bool]:
+        """The runs, as far as they are within the limit. The pieces of a line that was cut are one
+        line, and all go the way of the first: `drops_rest` says that such a line is being dropped.
+
+        Returns the runs, and whether the line that the last of them is a piece of is dropped.
+        """
         if now >= self.ends_at:
             self.ends_at, self._left = now + self._per_s, self._lines
         kept = []
         for run in runs:
+            if run.continues:
+                kept += [] if drops_rest else [run]
+                continue
             count = 1 if run.is_message else run.raw.count(b"\n") + run.partial
-            if count <= self._left:
+            drops_rest = count > self._left
+            if not drops_rest:
                 kept.append(run)
                 self._left -= count
                 continue
@@ -39,7 +48,7 @@ class RateLimit:
                 kept.append(Run(b"\n".join(lines[: self._left]) + b"\n"))
             self.dropped += count - self._left
             self._left = 0
-        return kept
+        return kept, drops_rest
 
     def take_dropped(self) -> int:
         """How many lines were dropped since it was last asked."""

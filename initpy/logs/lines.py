@@ -6,10 +6,16 @@ costs more than all the rest.
 
 from __future__ import annotations
 
+from initpy.logplan import START_BYTES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
     from collections.abc import Iterator
+
+
+EVENT_BEGIN, EVENT_END = b"<!--XSUPERVISOR:BEGIN-->", b"<!--XSUPERVISOR:END-->"
+"""Between these, a program that is supervisord's writes an event (PROCESS_COMMUNICATION)."""
 
 
 class Run:
@@ -79,6 +85,26 @@ def cut(
     return runs, at, continues
 
 
+def without_events(raw: bytes, *, is_end: bool = False) -> tuple[bytes, bytes]:
+    """`raw` without the events in it, and what has to stand before the bytes that follow: what may
+    be the beginning of an event, or, of one that is not whole, the mark and no more than may be the
+    beginning of the other mark. `is_end`: nothing follows, and what is not whole is left out."""
+    parts = []
+    at = 0
+    while (begin := raw.find(EVENT_BEGIN, at)) >= 0:
+        parts.append(raw[at:begin])
+        inside = begin + len(EVENT_BEGIN)
+        end = raw.find(EVENT_END, inside)
+        if end < 0:
+            last = raw[max(inside, len(raw) - len(EVENT_END) + 1) :]
+            return b"".join(parts), b"" if is_end else EVENT_BEGIN + last
+        at = end + len(EVENT_END)
+    last = raw[at:]
+    most = 0 if is_end else min(len(last), len(EVENT_BEGIN) - 1)
+    begun = next((size for size in range(most, 0, -1) if last.endswith(EVENT_BEGIN[:size])), 0)
+    return b"".join(parts) + last[: len(last) - begun], last[len(last) - begun :]
+
+
 def _whole_lines(raw: bytes, at: int, max_line: int) -> int:
     """Where the whole lines end that begin at `at`, up to the first that is too long."""
     while True:
@@ -99,7 +125,8 @@ def _between_characters(raw: bytes, at: int) -> int:
 def join(
     raw: bytes, starts: re.Pattern[bytes], max_line: int, *, is_end: bool
 ) -> tuple[list[Run], int]:
-    """Join the whole lines of `raw` into messages: each begins with a line that `starts` matches.
+    """Join the whole lines of `raw` into messages: each begins with a line that `starts` matches,
+    of which no more than START_BYTES are looked at.
 
     A message of more than `max_line` bytes is ended before the line that would be too much. The
     last message is left, for it may go on, unless `is_end`.
@@ -107,11 +134,18 @@ def join(
     Returns the messages, and where the rest begins.
     """
     end = raw.rfind(b"\n") + 1
-    begins = [match.start() for match in starts.finditer(raw, 0, end) if match.start() < end]
+    begins = []
+    at = 0
+    while at < end:
+        newline = raw.find(b"\n", at, end)
+        if starts.match(raw, at, min(newline, at + START_BYTES)):
+            begins.append(at)
+        at = newline + 1
     if not begins or begins[0] > 0:
         begins.insert(0, 0)
     runs: list[Run] = []
-    for number, at in enumerate(begins):
+    for number, begin in enumerate(begins):
+        at = begin
         is_last = number + 1 == len(begins)
         upto = end if is_last else begins[number + 1]
         while upto - at > max_line:
@@ -119,7 +153,7 @@ def join(
             if is_last and short == upto:
                 break
             runs.append(Run(raw[at:short], is_message=True))
-            at = short  # noqa: PLW2901
+            at = short
         if is_last and not is_end:
             return runs, at
         if upto > at:

@@ -73,7 +73,7 @@ _FILES = 29  # of each sink: inode, size, how much of the work it had; of which 
 _FILES_SEQ = 41
 _MARKS = 42  # how many, and in which of two places they are
 
-_CONTINUES, _IS_MID_LINE, _HAS_ENDED, _ENDING = 1, 2, 4, 8
+_CONTINUES, _IS_MID_LINE, _HAS_ENDED, _ENDING, _DROPS_REST = 1, 2, 4, 8, 64
 
 _NEVER = 2**64 - 1
 """No sequence number."""
@@ -92,6 +92,7 @@ class State:
 
     __slots__ = (
         "continues",
+        "drops_rest",
         "ending",
         "has_ended",
         "held",
@@ -112,6 +113,7 @@ class State:
         is_mid_line: bool = False,
         has_ended: bool = False,
         ending: int = 0,
+        drops_rest: bool = False,
     ) -> None:
         self.total = total
         """Bytes that ever came out of the pipe."""
@@ -123,6 +125,8 @@ class State:
         """Who has written them; 0: it is not known."""
         self.continues = continues
         """The first of them go on with a line whose beginning has been written."""
+        self.drops_rest = drops_rest
+        """That beginning was dropped, and they will be."""
         self.is_mid_line = is_mid_line
         """The last byte before them, which has been written, is no newline."""
         self.has_ended = has_ended
@@ -225,6 +229,7 @@ class Memory:
             + state.is_mid_line * _IS_MID_LINE
             + state.has_ended * _HAS_ENDED
             + state.ending * _ENDING
+            + state.drops_rest * _DROPS_REST
         )
         if taken:
             self._note_progress(own, seq, taken)
@@ -305,7 +310,8 @@ class Memory:
             continues=bool(flags & _CONTINUES),
             is_mid_line=bool(flags & _IS_MID_LINE),
             has_ended=bool(flags & _HAS_ENDED),
-            ending=flags // _ENDING,
+            ending=flags % _DROPS_REST // _ENDING,
+            drops_rest=bool(flags & _DROPS_REST),
         )
         self._add_read_in_work(slot, seq, state)
         at = own + _PROGRESS[way]

@@ -63,11 +63,13 @@ COMMAND_BYTES = 65536
 TOLD_BYTES = 32 * 1024
 """What event listeners are told of is cut into pieces of that size."""
 
-ESCAPES = rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\-_])"
-"""What `strip_ansi` takes out."""
-
-EVENTS = rb"<!--XSUPERVISOR:BEGIN-->.*?<!--XSUPERVISOR:END-->"
-"""Events in the output. Those that come in pieces stay in it, and are told all the same."""
+ESCAPES = (
+    rb"\x1b(?:\[[0-?]*[ -/]*[@-~]"  # a control sequence: colours, the cursor
+    rb"|[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)"  # a string: titles, links, queries
+    rb"|[ -/]*[0-~])"  # all others: character sets, keypads, a reset
+)
+"""What `strip_ansi` takes out: the escape sequences of ECMA-48, of which supervisord knows some of
+the first kind. A string that has no end in its line stays, but for its first two bytes."""
 
 MALLOC_BYTES = 1024 * 1024
 """glibc gives blocks back to the kernel that are larger than the largest it has ever seen freed, at
@@ -293,14 +295,13 @@ class Relay:
         if plan.rate_limit is not None:
             limit = self._limits.setdefault(plan.program, RateLimit(*plan.rate_limit))
         starts = escapes = None
-        taken_out = [ESCAPES] * plan.strip_ansi + [EVENTS] * bool(plan.capture_bytes)
-        if plan.multiline or taken_out:
+        if plan.multiline or plan.strip_ansi:
             import re  # noqa: PLC0415 - 1 MB, for those who want it
 
             if plan.multiline:
                 starts = re.compile(at_line_begin(plan.multiline), re.MULTILINE)
-            if taken_out:
-                escapes = re.compile(b"|".join(taken_out), re.DOTALL)
+            if plan.strip_ansi:
+                escapes = re.compile(ESCAPES)
         tells = plan.told_as and self._plan.events_fd >= 0
         outlets = []
         for sink_plan in plan.sinks:
@@ -317,6 +318,7 @@ class Relay:
             limit=limit,
             starts=starts,
             escapes=escapes,
+            leaves_out_events=bool(plan.capture_bytes),
             tell=(lambda pid, raw: self._tell(plan, pid, raw)) if tells else None,
             making=_fingerprint(plan, self._prefix_width),
         )

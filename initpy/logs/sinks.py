@@ -91,6 +91,11 @@ class Sink:
     def is_stalled(self) -> bool:
         return self.owner is not None
 
+    @property
+    def is_pausing(self) -> bool:
+        """It is stalled for no other reason than that others are to have their turn."""
+        return False
+
     def go_on(self) -> None:
         """There may be room again: resume the owner, then those in line, as long as it lasts."""
         owner, self.owner = self.owner, None  # which it becomes again if it has not room enough
@@ -322,6 +327,7 @@ class FileSink(Sink):
         super().__init__(report, now)
         self.file = file
         self._is_shared = is_shared
+        self._is_pausing = False
         self._last: Waiter | None = None
         """Who goes on with the last line, if that is unfinished."""
         self._name = file.path.decode(errors="backslashreplace")
@@ -330,6 +336,10 @@ class FileSink(Sink):
         if self._is_shared and self.owner is None and who is not self._last and start < end:
             self._end_line(who)
         return super().write(who, raw, start, end)
+
+    @property
+    def is_pausing(self) -> bool:
+        return self._is_pausing and self.is_stalled
 
     def _end_line(self, who: Waiter) -> None:
         """An unfinished one of somebody else, who has ended, before one of `who`."""
@@ -354,6 +364,7 @@ class FileSink(Sink):
     def _take(self, raw: Buffer, start: int, end: int) -> int:
         if self._now() < self._retry_at:
             return 0
+        self._is_pausing = False
         try:
             taken = self.file.write(raw, start, end)
         except ShortWriteError as exc:
@@ -362,4 +373,7 @@ class FileSink(Sink):
                 self.file.reopen()
             return exc.written
         self._recover(self._name)
+        if taken < end - start:
+            self._is_pausing = True
+            self._retry_at = self._now()  # in the next turn
         return taken

@@ -166,3 +166,54 @@ def test_a_directory_that_is_not_there_is_warned_of() -> None:
     load_text(WEB + 'stdout = { file = "/no/where/log" }\n')
     texts = [warning.text for warning in load("initpy.toml", ENVIRON).warnings]
     assert 'there is no directory "/no/where"' in texts
+
+
+SLOW = "it may take too long to see that a line does not match"
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(a+)+b",
+        "(?:a|a)*b",
+        "(?:a|ab?){30}c",
+        "(.*)*",
+        ".*.*.*x",
+        "(?x) ( \\\\w+ \\\\s? )* :",
+        "(?=(a*)*b)",
+    ],
+)
+def test_a_pattern_that_may_take_too_long_is_refused(pattern: str) -> None:
+    problem = problem_of(WEB + f'log = "json"\nmultiline = "{pattern}"\n')
+    assert f"multiline: {SLOW}" in problem
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"\\d{4}-\\d\\d-\\d\\d[ T]",
+        "(?:ERROR|WARN|INFO)\\\\b",
+        r"\\S+ \\S+ \\[",
+        r"(?:\\d{1,3}\\.){3}\\d{1,3} ",
+        r"\\S",
+        "(?i)(?:err|warn)?:",
+    ],
+)
+def test_usual_patterns_are_taken(pattern: str) -> None:
+    plan_of(WEB + f'log = "json"\nmultiline = "{pattern}"\n')
+
+
+def test_one_file_with_different_settings_is_warned_of() -> None:
+    one = '[program.a]\ncommand = "a"\nlog = {{ file = "/tmp/x"{} }}\n'
+    two = '[program.b]\ncommand = "b"\nnumprocs = 2\nprocess_name = "b%(process_num)d"\n'
+    two += 'log = {{ file = "/tmp/y/../x"{} }}\n'
+    plan_of(one.format("") + two.format(""))
+    plan_of(one.format("") + two.format(", max_bytes = 1") + "enabled = false\n")
+    warnings = load_text(one.format("") + two.format(", backups = 1, compress = true")).warnings
+    assert {(it.key, it.text) for it in warnings} == {
+        (
+            "program.b.log.file",
+            'the stdout of "a" goes to "/tmp/x" as well, which is rotated in one way only:'
+            " backups = 10 there and 1 here, compress = false there and true here",
+        )
+    }

@@ -8,6 +8,7 @@ import random
 import signal
 from itertools import pairwise
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -33,15 +34,23 @@ def rotated(path: Path) -> list[bytes]:
     ]
 
 
+def write_all(file: LogFile, raw: bytes, start: int, end: int) -> int:
+    """How often that had to be begun anew."""
+    pauses = 0
+    while (start := start + file.write(raw, start, end)) < end:
+        pauses += 1
+    return pauses
+
+
 @given(lines=LINES, max_bytes=st.integers(1, 60), batches=st.integers(1, 7))
 def test_all_files_together_are_the_input(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], max_bytes: int, batches: int
 ) -> None:
     path = tmp_path_factory.mktemp("rotation") / "log"
-    file = LogFile(os.fsencode(path), max_bytes, 1000)
+    file = LogFile(os.fsencode(path), max_bytes, 60)
     for number in range(0, len(lines), batches):
         raw = b"".join(lines[number : number + batches])
-        assert file.write(b"??" + raw + b"??", 2, 2 + len(raw)) == len(raw)
+        write_all(file, b"??" + raw + b"??", 2, 2 + len(raw))
     contents = rotated(path)
     assert b"".join(contents) == b"".join(lines)
     for content in contents:
@@ -58,6 +67,41 @@ def test_only_so_many_backups_are_kept(tmp_path: Path) -> None:
     for line in (b"one\n", b"two\n", b"thr\n", b"fou\n"):
         file.write(line, 0, 4)
     assert rotated(tmp_path / "log") == [b"two\n", b"thr\n", b"fou\n"]
+
+
+def test_no_write_changes_more_names_than_it_may(tmp_path: Path) -> None:
+    """However many files there are; and it is gone on with where it was."""
+    path = tmp_path / "log"
+    file = LogFile(os.fsencode(path), 8, 150)
+    raw = b"".join([b"line %d\n" % (number % 10) for number in range(170)])
+    with patch("os.rename", wraps=os.rename) as rename:
+        at = 0
+        while at < len(raw):
+            before = rename.call_count
+            at += file.write(raw, at, len(raw))
+            assert rename.call_count - before <= 200
+    assert b"".join(rotated(path)) == raw[-151 * 7 :]
+    assert len(list(tmp_path.iterdir())) == 151
+
+
+def test_a_rotation_that_goes_wrong_is_gone_on_with(tmp_path: Path) -> None:
+    """No other old file is given up for it."""
+    path = tmp_path / "log"
+    file = LogFile(os.fsencode(path), 8, 5)
+    for number in range(6):
+        file.write(b"line %d\n" % number, 0, 7)
+    rename, fails = os.rename, [path.with_suffix(".2")]
+
+    def failing(old: bytes, new: bytes) -> None:
+        if os.fsdecode(old) == str(path.with_suffix(".2")) and fails:
+            fails.clear()
+            raise OSError(28, "No space left on device")
+        rename(old, new)
+
+    with patch("os.rename", failing), pytest.raises(ShortWriteError):
+        file.write(b"line 6\n", 0, 7)
+    file.write(b"line 6\n", 0, 7)
+    assert rotated(path) == [b"line %d\n" % number for number in range(1, 7)]
 
 
 def test_without_backups_what_was_written_is_gone(tmp_path: Path) -> None:

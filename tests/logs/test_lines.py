@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from initpy.logplan import at_line_begin
 from initpy.logs.forms import Json, Prefix, Raw, Syslog, stamp
 from initpy.logs.limits import RateLimit
-from initpy.logs.lines import Run, cut, join
+from initpy.logs.lines import EVENT_BEGIN, EVENT_END, Run, cut, join, without_events
 from initpy.logs.relay import ESCAPES
 
 TIME_NS = 1_700_000_000_123_456_789
@@ -102,6 +102,29 @@ def test_a_progress_bar_is_cut_when_it_has_grown_to_max_line() -> None:
         _, upto, continues = cut(held, 100, continues=continues)
         held = held[upto:]
         assert len(held) <= 100
+
+
+EVENTS = st.lists(
+    st.one_of(
+        st.sampled_from([EVENT_BEGIN, EVENT_END, b"<!--", b"<!--XSUPERVISOR:", b"\n"]),
+        st.binary(max_size=5),
+    ),
+    max_size=12,
+).map(b"".join)
+
+
+@given(EVENTS, st.lists(st.integers(0, 1000), max_size=6))
+def test_events_are_left_out_however_they_arrive(raw: bytes, at: list[int]) -> None:
+    pattern = re.escape(EVENT_BEGIN) + b".*?(?:" + re.escape(EVENT_END) + b"|$(?![\\s\\S]))"
+    wanted = re.sub(pattern, b"", raw, flags=re.DOTALL)
+    found, begun = b"", b""
+    pieces = cuts(raw, at)
+    for number, piece in enumerate(pieces):
+        is_end = number + 1 == len(pieces)
+        text, begun = without_events(begun + piece, is_end=is_end)
+        found += text
+        assert len(begun) < len(EVENT_BEGIN) + len(EVENT_END)
+    assert (found, begun) == (wanted, b"")
 
 
 # ---------------------------------------------------------------- forms
@@ -208,6 +231,13 @@ def test_messages_begin_where_the_pattern_matches(lines: list[bytes]) -> None:
     assert [run.raw for run in held[0]] == [run.raw for run in runs[:-1]]
 
 
+def test_no_more_than_the_beginning_of_a_line_is_looked_at() -> None:
+    starts = re.compile(at_line_begin(".*E"), re.MULTILINE)
+    raw = b"x" * 127 + b"E\n" + b"x" * 128 + b"E\n" + b"E\n"
+    runs, _ = join(raw, starts, 1000, is_end=True)
+    assert [run.raw for run in runs] == [raw[:-2], b"E\n"]
+
+
 def test_a_message_does_not_grow_beyond_max_line() -> None:
     raw = b"2024 a\n" + b"  more\n" * 10
     runs, _ = join(raw, re.compile(b"^(?:2024)", re.MULTILINE), 30, is_end=True)
@@ -217,11 +247,33 @@ def test_a_message_does_not_grow_beyond_max_line() -> None:
 
 def test_what_is_over_the_limit_is_dropped_and_counted() -> None:
     limit = RateLimit(3, 1.0)
-    first = limit.passed([Run(b"1\n2\n"), Run(b"3\n4\n5\n")], 10.0)
+    first, _ = limit.passed([Run(b"1\n2\n"), Run(b"3\n4\n5\n")], 10.0)
     assert [run.raw for run in first] == [b"1\n2\n", b"3\n"]
-    assert limit.passed([Run(b"6\n")], 10.9) == []
-    assert [run.raw for run in limit.passed([Run(b"7\n")], 11.0)] == [b"7\n"]
+    assert limit.passed([Run(b"6\n")], 10.9)[0] == []
+    assert [run.raw for run in limit.passed([Run(b"7\n")], 11.0)[0]] == [b"7\n"]
     assert (limit.take_dropped(), limit.take_dropped()) == (3, 0)
+
+
+@given(
+    st.lists(st.sampled_from([b"short\n", b"x" * 25 + b"\n"]), max_size=12),
+    st.lists(st.integers(0, 1000), max_size=6),
+    st.integers(1, 12),
+)
+def test_a_line_that_is_cut_is_dropped_whole_or_not_at_all(
+    lines: list[bytes], at: list[int], most: int
+) -> None:
+    limit = RateLimit(most, 1.0)
+    held, found = b"", b""
+    continues = drops_rest = False
+    for piece in cuts(b"".join(lines), at):
+        held += piece
+        runs, upto, continues = cut(held, 10, continues=continues)
+        held = held[upto:]
+        kept, drops_rest = limit.passed(runs, 10.0, drops_rest=drops_rest)
+        found += b"".join([run.raw for run in kept])
+    assert held == b""
+    assert found == b"".join(lines[:most])
+    assert limit.take_dropped() == len(lines[most:])
 
 
 @pytest.mark.parametrize("byte", range(256))
@@ -258,6 +310,33 @@ def test_a_pattern_is_looked_for_at_the_beginning_of_lines(pattern: str) -> None
     """With its own flags, too."""
     found = re.compile(at_line_begin(pattern), re.MULTILINE).finditer(b"ERROR\n no ERR\nERR")
     assert [match.start() for match in found] == [0, 14]
+
+
+@pytest.mark.parametrize(
+    "escape",
+    [
+        b"\x1b(B",
+        b"\x1b7",
+        b"\x1b8",
+        b"\x1bc",
+        b"\x1b=",
+        b"\x1b#8",
+        b"\x1b%G",
+        b"\x1bM",
+        b"\x1b[?25l",
+        b"\x1b[38;5;1m",
+        b"\x1b[2 q",
+        b"\x1b]8;;http://a\x1b\\",
+        b"\x1b]0;title\x07",
+        b"\x1bP1$q\x1b\\",
+        b"\x1b_apc\x1b\\",
+        *[b"\x1b[1;2" + letter for letter in (b"H f A B C D R s u J K h l p m".split())],
+    ],
+)
+def test_escape_sequences_are_taken_out(escape: bytes) -> None:
+    """The last ones are those that supervisord knows."""
+    raw = b"a" + escape + "bä".encode() + escape + b"\n"
+    assert re.sub(ESCAPES, b"", raw) == "abä\n".encode()
 
 
 def test_an_escape_sequence_ends_with_its_line() -> None:

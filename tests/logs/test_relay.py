@@ -301,10 +301,46 @@ def test_escape_sequences_are_left_out_on_request(start_relay: Start, tmp_path: 
     wait_for_content(tmp_path / "log", b"red plain\n")
 
 
+def test_an_event_in_pieces_is_left_out(start_relay: Start, tmp_path: Path) -> None:
+    """Over several lines, too, and when the relay dies in the middle of it."""
+    log = tmp_path / "log"
+    plan = channel_plan(to_file(log, PREFIX), told_as="web", capture_bytes=100)
+    relay = start_relay(plan)
+    seen = b""
+    event = b"one<!--XSUPERVISOR:BEGIN-->" + b"x\n" * 40_000 + b"x<!--XSUPERVISOR:EN"
+    for piece in (event[:14], event[14:27], event[27:-13], event[-13:]):
+        relay.write(piece)
+        seen += piece
+        wait_for(lambda: relay.tail() == seen[-TAIL_BYTES:])  # noqa: B023
+        relay.kill()
+        relay.start()
+    relay.write(b"D--> line\nand <!--XSUPERVISOR:BEGIN-->half")
+    wait_for_content(log, b"web | one line\n")
+    relay.command("ended", 0)
+    wait_for_content(log, b"web | one line\nweb | and \n")
+    relay.write(b"<!--XSUPERVISOR:BEG")
+    relay.command("ended", 0)
+    wait_for_content(log, b"web | one line\nweb | and \nweb | <!--XSUPERVISOR:BEG\n")
+
+
 def test_lines_over_the_rate_are_dropped_and_told_of(start_relay: Start, tmp_path: Path) -> None:
     relay = start_relay(channel_plan(to_file(tmp_path / "log"), rate_limit=(2, 0.3)))
     relay.write(b"1\n2\n3\n4\n5\n")
     wait_for_content(tmp_path / "log", b"1\n2\ninitpy: 3 lines were dropped: over rate_limit\n")
+
+
+def test_the_rest_of_a_dropped_line_is_dropped_by_the_next_relay_as_well(
+    start_relay: Start, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    plan = channel_plan(to_file(log, PREFIX), rate_limit=(1, 3600.0), max_line=64)
+    relay = start_relay(plan)
+    relay.write(b"one\n" + b"x" * 100)
+    wait_for(lambda: len(relay.tail()) == 104)
+    relay.kill()
+    relay.start()
+    relay.write(b"y" * 100 + b"\ntwo\n")
+    wait_for_content(log, b"web | one\nweb | two\n")
 
 
 def test_a_programs_processes_and_channels_share_its_rate(
@@ -635,6 +671,35 @@ def test_a_flood_does_not_hold_up_the_line_of_another(start_relay: Start, tmp_pa
     finally:
         os.kill(writer, signal.SIGKILL)
         os.waitpid(writer, 0)
+
+
+@pytest.mark.parametrize("drops", [False, True])
+def test_many_small_files_do_not_hold_up_the_line_of_another(
+    start_relay: Start, tmp_path: Path, drops: bool
+) -> None:
+    """Told without a clock: at each of its lines, the other has hardly gone on. Nothing is lost or
+    dropped by that, even if the relay is killed."""
+    (tmp_path / "many").mkdir()
+    log = tmp_path / "many" / "log"
+    small = to_file(log, max_bytes=100, backups=1000, drops=drops)
+    relay = start_relay(
+        channel_plan(small), channel_plan(to_file(tmp_path / "calm"), process="calm")
+    )
+    raw = b"".join([b"%089d\n" % number for number in range(150)])
+    relay.write(raw)
+    calm = b""
+    for number in range(5):
+        wait_for(log.exists)
+        size = len(os.listdir(log.parent))
+        calm += b"%d\n" % number
+        relay.write(calm[-2:], 1)
+        wait_for_content(tmp_path / "calm", calm)
+        assert len(os.listdir(log.parent)) - size < 50
+        if not drops:
+            relay.kill()
+            relay.start()
+    assert relay.drain() == 0
+    assert b"".join([it.read_bytes() for it in oldest_first(log.parent)]) == raw
 
 
 # ---------------------------------------------------------------- death of the relay
