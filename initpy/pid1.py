@@ -402,7 +402,7 @@ class Pid1:
         """Unwatch before closing: a forked child may share the open file, and epoll would go on
         reporting it under a number that means something else by then."""
         self._unwatch(fd)
-        posix.close(fd)
+        syscalls.close(fd)
 
     def _unwatch(self, fd: int) -> None:
         if self._callbacks.pop(fd, None) is not None:
@@ -497,7 +497,7 @@ class Pid1:
         text = f"not upgraded, everything runs on as it is: {self.image.path}: {why_not}"
         self.log.line(WARN, text)
         if program is not None:
-            posix.close(program)
+            syscalls.close(program)
 
     # ------------------------------------------------------------ facts
 
@@ -920,7 +920,7 @@ class Pid1:
             reason = reason or ended(status)
             self.facts.append(StopCommandFailed(command.key, command.main_pid, reason))
         del self.commands[pid]
-        posix.close(command.reason_fd)
+        syscalls.close(command.reason_fd)
 
     def _kill_rest(self, signum: int) -> None:
         self.rest_signal = signum

@@ -71,13 +71,26 @@ def make_room_for_files(inherited: Inherited, count: int) -> Inherited:
 
     Returns `inherited`, in which the limit is as it was.
     """
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    except OSError:
+        return inherited
     soft, hard = limits
     wanted = count if hard < 0 else min(count, hard)  # -1: unlimited
     if soft < 0 or soft >= wanted:
         return inherited
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if not _set_limit(resource.RLIMIT_NOFILE, (wanted, hard)):
+        return inherited
     return replace(inherited, max_files=inherited.max_files or limits)
+
+
+def _set_limit(limit: int, values: tuple[int, int]) -> bool:
+    """Whether the kernel, or what stands between us and it, has allowed it."""
+    try:
+        resource.setrlimit(limit, values)
+    except (OSError, ValueError):  # EPERM is a ValueError there
+        return False
+    return True
 
 
 class Signals:
@@ -113,7 +126,7 @@ class Signals:
             limits = resource.getrlimit(resource.RLIMIT_SIGPENDING)
             hard = limits[1]  # -1: unlimited
             soft = hard if 0 <= hard < MAX_QUEUED else MAX_QUEUED
-            resource.setrlimit(resource.RLIMIT_SIGPENDING, (soft, hard))
+            _set_limit(resource.RLIMIT_SIGPENDING, (soft, hard))  # it is only against floods
             inherited = Inherited(mask, tuple(ignored), limits)
         self.inherited = inherited
         set_mask(())
