@@ -741,12 +741,15 @@ class Pid1:
             self.facts.append(PlanRefused(CONFIG_HELPER_DIED, reason, effect.spare))
 
     def _find_catchers(self, effect: FindCatchers) -> None:
+        # Until exec, PID 1's handlers would pass for the program's.
+        among = [(key, pid) for key, pid in effect.among if pid not in self.reasons]
+
         def look(fd: int) -> int:
             from initpy.linux import proc  # noqa: PLC0415 - in the helper only
 
             if not has_own_proc():  # then nobody is known to catch it
                 return 0
-            found = [(key, pid) for key, pid in effect.among if proc.catches(pid, effect.send)]
+            found = [(key, pid) for key, pid in among if proc.catches(pid, effect.send)]
             answer = frame(tuple(found))
             while answer:
                 answer = answer[posix.write(fd, answer) :]

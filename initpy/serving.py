@@ -12,6 +12,7 @@ is not loaded where there is none to be made, or none to be fed.
 from __future__ import annotations
 
 import posix
+import sys
 import time
 
 from initpy.controlplan import LEFT, TOLD_TO_LEAVE
@@ -204,6 +205,7 @@ class Serving:
 
             news_fd, own_fd = posix.pipe2(posix.O_CLOEXEC)
         except (ImportError, OSError) as exc:
+            sys.path_importer_cache.clear()  # a directory that could not be listed is empty there
             self._start_later(str(exc))
             return
         posix.set_blocking(own_fd, False)

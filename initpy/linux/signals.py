@@ -18,14 +18,20 @@ if TYPE_CHECKING:
 else:
     import _signal
 
-SIGQUIT, SIGKILL, SIGCHLD, SIGSTOP, SIGTTIN, SIGTTOU = 3, 9, 17, 19, 21, 22
+SIGQUIT, SIGKILL, SIGPIPE, SIGCHLD, SIGSTOP = 3, 9, 13, 17, 19
+SIGTTIN, SIGTTOU, SIGXFSZ = 21, 22, 25
 FROM_THE_KERNEL = (4, 7, 8, 11)
 """ILL, BUS, FPE and SEGV, when a fault of ours has raised them, keep their default action: a
 handler that returns would run the faulty instruction again, for ever. Only the executable can tell
 those that somebody has sent, and handles them."""
 
-IGNORED_BY_PYTHON = () if native.IS_BINARY else (13, 25)
-"""PIPE and XFSZ, which CPython ignores from its start, unless it is told not to, as the executable
+OF_OUR_OWN_DOING = (SIGPIPE, SIGTTIN, SIGTTOU, SIGXFSZ)
+"""What the kernel sends PID 1 when it writes to a pipe that nobody reads, to a file that may not
+grow, or to a terminal that is another's: the errno says all of it. To forward that would end
+programs; and who handles TTOU would repeat its write for ever."""
+
+IGNORED_BY_PYTHON = () if native.IS_BINARY else (SIGPIPE, SIGXFSZ)
+"""Those which CPython ignores from its start, unless it is told not to, as the executable
 does. What they were before cannot be known; programs get the default, as nearly every parent leaves
 it."""
 
@@ -114,9 +120,8 @@ class Signals:
         _signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
         ignored = []
         for signum in HANDLED:
-            # A background process that handles TTOU would repeat its write for ever.
-            is_tty = signum in (SIGTTIN, SIGTTOU)
-            handler: Callable[..., None] | int = _signal.SIG_IGN if is_tty else self._note
+            is_own = signum in OF_OUR_OWN_DOING
+            handler: Callable[..., None] | int = _signal.SIG_IGN if is_own else self._note
             before = _signal.signal(signum, handler)
             if before == _signal.SIG_IGN and signum not in IGNORED_BY_PYTHON:
                 ignored.append(signum)
@@ -133,6 +138,10 @@ class Signals:
 
     def _note(self, signum: int, _frame: object) -> None:
         self._flags[signum] = True
+        try:  # Python itself has tried it, and if that has failed, nobody would look at the flag
+            posix.write(self._write_fd, b"\0")
+        except OSError:  # it is full
+            return
 
     def take(self, taken: list[int] | None = None) -> list[int]:
         """The signals that have come since the last call, each once, added to `taken`.

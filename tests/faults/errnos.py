@@ -3,7 +3,8 @@
 It is what section 2 of the Linux manual pages (Debian 12's, man-pages 6.03) names under ERRORS, and
 unix(7) for sockets, but for what only a wrong call can meet: EFAULT, EINVAL, ENAMETOOLONG, ENOTSOCK
 and their like. EBADF is in, for one descriptor closed too much is the classic way to it; EIO is in
-wherever a file system or a terminal can be behind.
+wherever a file system or a terminal can be behind. ECHILD is not: who has children never meets it,
+and who has none meets it in every life.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ ERRNOS: dict[str, tuple[str, ...]] = {
         "socket": "EACCES EAFNOSUPPORT EMFILE ENFILE ENOBUFS ENOMEM EPERM",
         "splice": "EAGAIN EBADF ENOMEM",
         "unlink": f"{_FILE} EBUSY EISDIR EPERM EROFS",
-        "wait4": "ECHILD EINTR",
-        "waitid": "ECHILD EINTR",
+        "wait4": "EINTR",
+        "waitid": "EINTR",
         "write": "EAGAIN EBADF EDQUOT EFBIG EINTR EIO ENOSPC EPERM EPIPE",
     }.items()
 }

@@ -91,6 +91,9 @@ CALM_S = 5.0
 STOP_S = 15.0
 """More than twice shutdown_timeout: that it fits is another test's matter."""
 
+HELPERS = 2
+"""So many run when nothing happens: the relay of the logs, and the control helper."""
+
 REFUSED = (1, 2)
 """Exit codes of an initpy that cannot start."""
 
@@ -346,10 +349,14 @@ def _act(life: Life, outcome: Outcome) -> None:
     insist(lambda: os.kill(life.pid, signal.SIGHUP), starts("d", 1), "the start of d")
     step("order")
     first = life.noted("a", "start")[0]
-    insist(lambda: _order(life, "stopProcess"), lambda: first not in life.inside(), "a's stop")
+    insist(
+        lambda: _stop(life, again=outcome.repeats > 0),
+        lambda: first not in life.inside(),
+        "a's stop",
+    )
     if first not in life.noted("a", "stop"):
         outcome.problems.append(f"a {KILLED}")
-    insist(lambda: _order(life, "startProcess"), starts("a", 2), "a's start by a client")
+    insist(lambda: _order(life, "startProcess", False), starts("a", 2), "a's start by a client")
     step("crash again")
     _crash(life, "c")
     life.wait(starts("c", 2), "c's restart")
@@ -382,12 +389,20 @@ def _crash(life: Life, name: str) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def _order(life: Life, method: str) -> None:
+def _stop(life: Life, *, again: bool) -> None:
+    """Have a stopped. If the kernel has refused to signal it, it is UNKNOWN from then on, as with
+    supervisord, and the operator signals it."""
+    _order(life, "stopProcess", False)
+    if again:
+        _order(life, "signalProcess", "TERM")
+
+
+def _order(life: Life, method: str, *arguments: object) -> None:
     """An order from a client, who bears with a helper that dies."""
     with contextlib.suppress(OSError, http.client.HTTPException, xmlrpc.client.Error):
         transport = _Transport(life.socket)
         with xmlrpc.client.ServerProxy("http://localhost", transport) as proxy:
-            getattr(proxy.supervisor, method)("a", False)
+            getattr(proxy.supervisor, method)("a", *arguments)
 
 
 def _what_is_wrong(life: Life) -> list[str]:
@@ -406,4 +421,7 @@ def _what_is_wrong(life: Life) -> list[str]:
             wrong.append(f"{name} was started {len(noted)} times, not {count}")
     if zombies := life.zombies():
         wrong.append(f"{len(zombies)} zombies")
+    others = len(children(life.pid)) - sum(map(len, programs.values())) - len(zombies)
+    if others > HELPERS:
+        wrong.append(f"{others} helpers run")
     return wrong
