@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
+    from initpy.early import Early
     from initpy.feeding import Birth
     from initpy.logplan import LogPlan
 else:
@@ -191,7 +192,6 @@ def _run(read_config: Callable[[int], int], mask: tuple[int, ...]) -> NoReturn:
         from initpy.linux.helper import be_helper  # noqa: PLC0415
 
         be_helper(read_config, started[1])
-    from initpy.early import Early  # noqa: PLC0415
 
     def run_relay(plan: LogPlan, report_fd: int) -> int:
         complete_python()
@@ -207,15 +207,18 @@ def _run(read_config: Callable[[int], int], mask: tuple[int, ...]) -> NoReturn:
 
     early: Early | None = None
     try:
-        early = Early(read_config, mask)
+        from initpy import early as beginning  # noqa: PLC0415
+
+        early = beginning.Early(read_config, mask)
         sys.path_importer_cache.clear()  # 200 names of the standard library; room for what follows
         from initpy.pid1 import Pid1  # noqa: PLC0415 - while the helper reads
 
         pid1 = Pid1(early, run_relay, run_control)
-    except OSError as exc:  # no descriptors, no memory
+    except Exception as exc:  # no descriptors, no memory, a disk that cannot be read
+        why = exc.strerror if isinstance(exc, OSError) and exc.strerror else repr(exc)
         if early is not None and early.state is not None:  # of the image before, programs run
-            early.give_up(f"cannot take over from itself: {exc.strerror}")
-        message = f"initpy: cannot start: {exc.strerror}\n"
+            early.give_up(f"cannot take over from itself: {why}")
+        message = f"initpy: cannot start: {why}\n"
         posix.write(2, message.encode(errors="replace"))
         posix._exit(1)
     sys.path_importer_cache.clear()  # what is imported later, in helpers, may look again

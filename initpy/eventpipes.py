@@ -14,6 +14,7 @@ from __future__ import annotations
 import posix
 
 from initpy.eventplan import EventsBirth
+from initpy.linux import syscalls
 from initpy.linux.errnos import errno_name
 from initpy.linux.handing import hand_over, pair
 from initpy.linux.spawn import SpawnError
@@ -106,7 +107,7 @@ class EventPipes:
         """There is no instance: its pipes are not wanted."""
         made, self._made = self._made, ()
         for fd in made:
-            posix.close(fd)
+            syscalls.close(fd)
 
     def started(self, key: str, pid: int) -> None:
         """There is one: its ends are its own, and ours wait for `give`."""
@@ -114,8 +115,8 @@ class EventPipes:
         self.ended(key)
         self._own[key] = (pid, own_stdin, own_stdout)
         self._made = ()
-        posix.close(stdin_fd)
-        posix.close(stdout_fd)
+        syscalls.close(stdin_fd)
+        syscalls.close(stdout_fd)
 
     def give(self) -> None:
         """Hand the helper, if there is one, what it does not have.
@@ -137,7 +138,7 @@ class EventPipes:
         if key in self._own:
             _, *ends = self._own.pop(key)
             for fd in ends:
-                posix.close(fd)
+                syscalls.close(fd)
 
     # ------------------------------------------------------------ the helper
 
@@ -169,7 +170,7 @@ class EventPipes:
         self._given.clear()
         fd, self._door_fd = self._door_fd, CLOSED
         if fd != CLOSED:
-            posix.close(fd)
+            syscalls.close(fd)
 
     def orphaned(self) -> tuple[str, ...]:
         """The listeners that have to be started anew."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import posix
 
 from initpy.core.messages import WARN
+from initpy.linux import syscalls
 from initpy.linux.spawn import fork_helper
 from initpy.wire import Frames, WireError
 
@@ -71,12 +72,18 @@ class Helpers:
         """Start a helper that runs `body` with the fd to write its answer to. Returns its pid.
 
         Raises:
-            OSError: pipe or fork failed.
+            OSError: pipe or fork failed; or nobody could hear it, and it is none of ours any more.
         """
-        pid, _ = fork_helper(
+        pid, fd = fork_helper(
             body, self._inherited, lambda pid, fd: self._record(Helper(pid, fd, name, task))
         )
-        self.watch(self.by_pid[pid])
+        try:
+            self.watch(self.by_pid[pid])
+        except OSError:  # no memory for it: whoever asked has it done anew, and by that one alone
+            del self.by_pid[pid]
+            syscalls.kill(pid, SIGKILL)
+            syscalls.close(fd)
+            raise
         return pid
 
     def adopt(self, pid: int, fd: int, name: str, task: Value) -> None:

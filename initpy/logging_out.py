@@ -353,7 +353,7 @@ class LoggingOut:
             self._start_later(errno_name(exc))
             return
         finally:
-            posix.close(commands_fd)
+            syscalls.close(commands_fd)
         self._is_outdated = False
         self._born_at = time.monotonic()
         self._close_unwanted()
@@ -385,8 +385,8 @@ class LoggingOut:
                     if pipe.serial == serial and not pipe.is_wanted and not pipe.pid:
                         del self._pipes[key, number]
                         self._free_slots.append(pipe.slot)
-                        posix.close(pipe.read_fd)
-                        posix.close(pipe.write_fd)
+                        syscalls.close(pipe.read_fd)
+                        syscalls.close(pipe.write_fd)
                         return
 
     def bury(self, pid: int, status: ExitStatus) -> None:
@@ -443,7 +443,7 @@ class LoggingOut:
     def _close_commands(self) -> None:
         fd, self._commands_fd = self._commands_fd, CLOSED
         if fd != CLOSED:
-            posix.close(fd)
+            syscalls.close(fd)
 
     # ------------------------------------------------------------ from image to image
 

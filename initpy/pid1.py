@@ -432,7 +432,7 @@ class Pid1:
         """Unwatch before closing: a forked child may share the open file, and epoll would go on
         reporting it under a number that means something else by then."""
         self._unwatch(fd)
-        posix.close(fd)
+        syscalls.close(fd)
 
     def _unwatch(self, fd: int) -> None:
         if self._callbacks.pop(fd, None) is not None:
@@ -527,7 +527,7 @@ class Pid1:
         text = f"not upgraded, everything runs on as it is: {self.image.path}: {why_not}"
         self.log.line(WARN, text)
         if program is not None:
-            posix.close(program)
+            syscalls.close(program)
 
     # ------------------------------------------------------------ facts
 
@@ -798,12 +798,15 @@ class Pid1:
             self.facts.append(PlanRefused(CONFIG_HELPER_DIED, reason, effect.spare))
 
     def _find_catchers(self, effect: FindCatchers) -> None:
+        # Until exec, PID 1's handlers would pass for the program's.
+        among = [(key, pid) for key, pid in effect.among if pid not in self.reasons]
+
         def look(fd: int) -> int:
             from initpy.linux import proc  # noqa: PLC0415 - in the helper only
 
             if not has_own_proc():  # then nobody is known to catch it
                 return 0
-            found = [(key, pid) for key, pid in effect.among if proc.catches(pid, effect.send)]
+            found = [(key, pid) for key, pid in among if proc.catches(pid, effect.send)]
             answer = frame(tuple(found))
             while answer:
                 answer = answer[posix.write(fd, answer) :]
@@ -992,7 +995,7 @@ class Pid1:
             reason = reason or ended(status)
             self.facts.append(StopCommandFailed(command.key, command.main_pid, reason))
         del self.commands[pid]
-        posix.close(command.reason_fd)
+        syscalls.close(command.reason_fd)
 
     def _kill_rest(self, signum: int) -> None:
         self.rest_signal = signum

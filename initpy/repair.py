@@ -10,7 +10,6 @@ Imported when it is needed: where it is gone, so is what could be executed anew.
 
 from __future__ import annotations
 
-import posix
 import time
 
 from initpy import __version__, handover
@@ -368,7 +367,7 @@ def hand_over(loop: Pid1, now: float, whom: str, program: int | None) -> NoRetur
                 loop.image.execute_again(loop.environment, fd, kept)
             execute(program, loop.image.argv, loop.environment, fd, kept)
         finally:
-            posix.close(fd)
+            syscalls.close(fd)
     finally:
         set_mask(())
 

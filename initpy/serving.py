@@ -12,6 +12,7 @@ is not loaded where there is none to be made, or none to be fed.
 from __future__ import annotations
 
 import posix
+import sys
 import time
 
 from initpy.controlplan import LEFT, TOLD_TO_LEAVE
@@ -144,7 +145,8 @@ class Serving:
             listeners_for,
         )
 
-        if plan == self._plan and all(map(is_there, self._listeners)):
+        is_complete = plan is None or not plan.has_socket or any(it.path for it in self._listeners)
+        if plan == self._plan and is_complete and all(map(is_there, self._listeners)):
             return ""
         try:
             listeners = listeners_for(plan, environment, self._listeners, self._say)
@@ -219,6 +221,7 @@ class Serving:
 
             news_fd, own_fd = posix.pipe2(posix.O_CLOEXEC)
         except (ImportError, OSError) as exc:
+            sys.path_importer_cache.clear()  # a directory that could not be listed is empty there
             self._start_later(str(exc))
             return
         posix.set_blocking(own_fd, False)
@@ -248,15 +251,15 @@ class Serving:
         try:
             self._helper_pid = self._fork_control(control)
         except OSError as exc:
-            posix.close(own_fd)
+            syscalls.close(own_fd)
             if self.events is not None:
                 self.events.close_door()
             self._start_later(errno_name(exc))
             return
         finally:
-            posix.close(news_fd)
+            syscalls.close(news_fd)
             if events is not None:
-                posix.close(events.door_fd)
+                syscalls.close(events.door_fd)
         self._feed = feed
         self._memory_fd = memory_fd
         self._is_dying = False
@@ -328,7 +331,7 @@ class Serving:
             if self._watches_room:
                 self._watches_room = False
                 self._unwatch(feed.fd)
-            posix.close(feed.fd)
+            syscalls.close(feed.fd)
 
     def _kill(self, why: str) -> None:
         if not self._is_dying:

@@ -18,14 +18,20 @@ if TYPE_CHECKING:
 else:
     import _signal
 
-SIGQUIT, SIGKILL, SIGCHLD, SIGSTOP, SIGTTIN, SIGTTOU = 3, 9, 17, 19, 21, 22
+SIGQUIT, SIGKILL, SIGPIPE, SIGCHLD, SIGSTOP = 3, 9, 13, 17, 19
+SIGTTIN, SIGTTOU, SIGXFSZ = 21, 22, 25
 FROM_THE_KERNEL = (4, 7, 8, 11)
 """ILL, BUS, FPE and SEGV, when a fault of ours has raised them, keep their default action: a
 handler that returns would run the faulty instruction again, for ever. Only the executable can tell
 those that somebody has sent, and handles them."""
 
-IGNORED_BY_PYTHON = () if native.IS_BINARY else (13, 25)
-"""PIPE and XFSZ, which CPython ignores from its start, unless it is told not to, as the executable
+OF_OUR_OWN_DOING = (SIGPIPE, SIGTTIN, SIGTTOU, SIGXFSZ)
+"""What the kernel sends PID 1 when it writes to a pipe that nobody reads, to a file that may not
+grow, or to a terminal that is another's: the errno says all of it. To forward that would end
+programs; and who handles TTOU would repeat its write for ever."""
+
+IGNORED_BY_PYTHON = () if native.IS_BINARY else (SIGPIPE, SIGXFSZ)
+"""Those which CPython ignores from its start, unless it is told not to, as the executable
 does. What they were before cannot be known; programs get the default, as nearly every parent leaves
 it."""
 
@@ -71,13 +77,26 @@ def make_room_for_files(inherited: Inherited, count: int) -> Inherited:
 
     Returns `inherited`, in which the limit is as it was.
     """
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    except OSError:
+        return inherited
     soft, hard = limits
     wanted = count if hard < 0 else min(count, hard)  # -1: unlimited
     if soft < 0 or soft >= wanted:
         return inherited
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if not _set_limit(resource.RLIMIT_NOFILE, (wanted, hard)):
+        return inherited
     return replace(inherited, max_files=inherited.max_files or limits)
+
+
+def _set_limit(limit: int, values: tuple[int, int]) -> bool:
+    """Whether the kernel, or what stands between us and it, has allowed it."""
+    try:
+        resource.setrlimit(limit, values)
+    except (OSError, ValueError):  # EPERM is a ValueError there
+        return False
+    return True
 
 
 class Signals:
@@ -101,9 +120,8 @@ class Signals:
         _signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
         ignored = []
         for signum in HANDLED:
-            # A background process that handles TTOU would repeat its write for ever.
-            is_tty = signum in (SIGTTIN, SIGTTOU)
-            handler: Callable[..., None] | int = _signal.SIG_IGN if is_tty else self._note
+            is_own = signum in OF_OUR_OWN_DOING
+            handler: Callable[..., None] | int = _signal.SIG_IGN if is_own else self._note
             before = _signal.signal(signum, handler)
             if before == _signal.SIG_IGN and signum not in IGNORED_BY_PYTHON:
                 ignored.append(signum)
@@ -113,13 +131,17 @@ class Signals:
             limits = resource.getrlimit(resource.RLIMIT_SIGPENDING)
             hard = limits[1]  # -1: unlimited
             soft = hard if 0 <= hard < MAX_QUEUED else MAX_QUEUED
-            resource.setrlimit(resource.RLIMIT_SIGPENDING, (soft, hard))
+            _set_limit(resource.RLIMIT_SIGPENDING, (soft, hard))  # it is only against floods
             inherited = Inherited(mask, tuple(ignored), limits)
         self.inherited = inherited
         set_mask(())
 
     def _note(self, signum: int, _frame: object) -> None:
         self._flags[signum] = True
+        try:  # Python itself has tried it, and if that has failed, nobody would look at the flag
+            posix.write(self._write_fd, b"\0")
+        except OSError:  # it is full
+            return
 
     def take(self, taken: list[int] | None = None) -> list[int]:
         """The signals that have come since the last call, each once, added to `taken`.

@@ -12,6 +12,7 @@ import posix
 import resource
 import sys
 
+from initpy.linux import syscalls
 from initpy.linux.errnos import (
     EACCES,
     EAGAIN,
@@ -192,15 +193,15 @@ def _fork(
         pid = begin(write_fd)
         record(pid, reason_fd)
     except OSError as exc:
-        posix.close(reason_fd)
+        syscalls.close(reason_fd)
         if exc.errno == EAGAIN:
             reason = f"Too many processes in process table to spawn '{name}'"
         else:
             reason = f"unknown error during fork for '{name}': {errno_name(exc)}"
         raise SpawnError(reason) from None
     finally:
-        posix.close(write_fd)
         set_mask(mask)
+        syscalls.close(write_fd)
     return pid, reason_fd
 
 
@@ -226,11 +227,11 @@ def fork_helper(
             be_helper(body, write_fd, lambda: restore_in_child(inherited))
         record(pid, read_fd)
     except OSError:
-        posix.close(read_fd)
+        syscalls.close(read_fd)
         raise
     finally:
-        posix.close(write_fd)
         set_mask(mask)
+        syscalls.close(write_fd)
     return pid, read_fd
 
 
@@ -377,7 +378,10 @@ def _as_text(path: bytes) -> str:
 
 def _mark_limit(mark: int) -> tuple[int, int, int] | None:
     """The limit that is the mark; None: the environment alone has to do."""
-    _, hard = resource.getrlimit(RLIMIT_LOCKS)
+    try:
+        _, hard = resource.getrlimit(RLIMIT_LOCKS)
+    except OSError:
+        return None
     return None if 0 <= hard < mark else (RLIMIT_LOCKS, mark, hard)
 
 

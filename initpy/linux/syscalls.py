@@ -66,6 +66,15 @@ def keep_inherited_fds_to_ourselves() -> None:
                 continue
 
 
+def close(fd: int) -> None:
+    """Close a descriptor. Whatever the kernel says of it (EIO, EINTR), it has let go of it, see
+    close(2); so there is nothing to be done, and what comes next must not be left undone."""
+    try:
+        posix.close(fd)
+    except OSError:
+        return
+
+
 def close_all_but(keep: set[int]) -> None:
     """Close every other descriptor."""
     lowest = 0
