@@ -23,7 +23,7 @@ T = TypeVar("T")
 REPO = Path(__file__).resolve().parent.parent
 PROBE = Path(__file__).resolve().parent / "probe.py"
 REQUIRED = os.environ.get("INITPY_TESTS_REQUIRE", "").split()
-"""Kinds of tests that must not be skipped: "namespace", "docker", "compat", "dropin"."""
+"""Kinds of tests that must not be skipped: "namespace", "docker", "compat", "dropin", "spin"."""
 
 
 def wait_for(fact: Callable[[], T], *, within_s: float = 15.0, about: str = "") -> T:

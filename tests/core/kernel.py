@@ -430,7 +430,8 @@ class Kernel:
             f"{key} is spawned while {group.members} of its last instance live, unkilled"
         )
         if key not in self.touched | self.started:
-            after = self.supervisor.processes[key].spec.after
+            there = self.supervisor.processes
+            after = [it for it in there[key].spec.after if it in there]
             early = [earlier for earlier in after if earlier not in self.ever_running]
             assert not early, f"{key} is spawned before {early}"
         self.started.add(key)
