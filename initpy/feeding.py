@@ -179,7 +179,10 @@ class Feed:
     def hangs(self, now: float) -> bool:
         """Whether the helper has not read what it should have by now. So there is a timer only as
         long as there is something for it to read."""
-        unread = self._unread()
+        try:
+            unread = self._unread()
+        except (ImportError, OSError):  # then it cannot be told
+            unread = 0
         if not unread:
             self.look_at = None
         elif self._written - unread >= self._mark:  # and more has come

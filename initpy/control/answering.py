@@ -72,7 +72,9 @@ class Answers:
     def _follow(self, request: HttpRequest) -> Iterator[bytes]:
         if request.method != "GET":
             raise HttpError(400)
-        return stream(self._tails.follow(request.path), is_chunked=not request.is_1_0)
+        return stream(
+            self._tails.follow(request.path, request.query), is_chunked=not request.is_1_0
+        )
 
     def _body(self, request: HttpRequest) -> tuple[bytes, str]:
         if request.path.startswith(RPC):

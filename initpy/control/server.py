@@ -163,16 +163,19 @@ class Server:
     def watch(self, connection: _Connection, fd: int, *, is_waiting: bool) -> None:
         """Whether its client has gone away matters, or does not any more. Any thread may call
         this, for its own connection."""
-        if is_waiting:
-            self._waiting[fd] = connection
-            self._epoll.register(fd, connection.gone_mask)
-        elif self._waiting.pop(fd, None) is not None:
-            self._epoll.unregister(fd)
+        with self._lock, suppress(OSError):  # no memory: then it is not noticed
+            if is_waiting:
+                self._epoll.register(fd, connection.gone_mask)
+                self._waiting[fd] = connection
+            elif self._waiting.pop(fd, None) is not None:
+                self._epoll.unregister(fd)
 
     def _lose(self, fd: int) -> None:
-        connection = self._waiting.pop(fd, None)
+        with self._lock:  # until it is done, its thread does not close it
+            connection = self._waiting.pop(fd, None)
+            if connection is not None:
+                self._epoll.unregister(fd)
         if connection is not None:
-            self._epoll.unregister(fd)
             connection.give_up()
 
     def _idle_left_s(self) -> float:

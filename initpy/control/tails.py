@@ -37,6 +37,7 @@ QUIET_S = 5.0
 PART_BYTES = 64 * 1024
 
 OWN_PATH = "/mainlogtail"
+FROM_NOW_ON = "last=0"
 
 OWN_TRIES = 10
 """To read PID 1's lines while it writes none."""
@@ -263,17 +264,18 @@ class Tails:
 
     # ------------------------------------------------------------ following
 
-    def follow(self, path: str) -> Iterator[bytes]:
+    def follow(self, path: str, query: str = "") -> Iterator[bytes]:
         """What comes into the log that `/logtail/…` names, or OWN_PATH, and b"" whenever nothing
-        has.
+        has. FROM_NOW_ON in the query: and nothing that is there.
 
         Raises:
             HttpError: there is none.
         """
+        first_bytes = 0 if query == FROM_NOW_ON else FOLLOW_FROM_BYTES
         if path == OWN_PATH:
             if self._own is None:
                 raise HttpError(404)
-            return self._readable(self._follow(self._own_log))
+            return self._readable(self._follow(self._own_log, first_bytes))
         words = [unquote(word) for word in path.split("/")[2:]]
         if len(words) == 1:
             words.append("stdout")
@@ -284,7 +286,7 @@ class Tails:
             self._source(process, words[1])
         except Fault as exc:
             raise HttpError(404, exc.text) from None
-        return self._readable(self._follow(lambda: self._source(process, words[1])))
+        return self._readable(self._follow(lambda: self._source(process, words[1]), first_bytes))
 
     @staticmethod
     def _readable(parts: Iterator[bytes]) -> Iterator[bytes]:
@@ -294,7 +296,7 @@ class Tails:
             yield decode(part).encode()
 
     @staticmethod
-    def _follow(find: Callable[[], Source]) -> Iterator[bytes]:
+    def _follow(find: Callable[[], Source], first_bytes: int) -> Iterator[bytes]:
         at: int | None = None
         seen: tuple[Any, ...] = ()
         came_at = time.monotonic()
@@ -303,7 +305,7 @@ class Tails:
                 source = find()
                 size, identity = source.size(), _identity(source)
                 if at is None:
-                    at = max(size - FOLLOW_FROM_BYTES, 0)
+                    at = max(size - first_bytes, 0)
                 elif identity != seen or size < at:
                     at = 0
                 seen = identity

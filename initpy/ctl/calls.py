@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 
 from initpy.control.xmlrpc import XmlError, answer_in, call_out
 from initpy.ctl.connection import OK, Connection, ProtocolError, UnsentError
@@ -22,6 +23,12 @@ ACCEPTED = 202
 ANSWER_S = 30.0
 """Who only looks, gets an answer within so many seconds, or there is something wrong. (Orders may
 take any time: a program may need it to come up.)"""
+
+FROM_NOW_ON = "?last=0"
+"""Behind the path of a stream: without what is there already."""
+
+RETRY_S = 0.5
+"""Before a stream goes on that had nothing in it."""
 
 TRIES = 3
 """Of what has certainly not been done."""
@@ -167,21 +174,45 @@ class Server:
         return raw
 
     def stream(self, target: str) -> Iterator[bytes]:
-        """What the server sends for a GET, as it comes, until it ends.
+        """What the server sends for a GET, as it comes, until it ends. One that breaks off, as its
+        helper has been replaced, goes on; what came meanwhile is not in it.
 
         Raises:
-            CallError: there is no answer, or it breaks off.
+            CallError: there is no answer, or it breaks off and does not go on.
         """
+        begun = self._begun_stream(target)
+        while True:
+            has_any = False
+            try:
+                for piece in begun.pieces():
+                    has_any = True
+                    yield piece
+            except (OSError, ProtocolError) as exc:
+                error = self._cut_off(exc)
+            else:
+                return
+            finally:
+                begun.close()
+            try:
+                begun = self._begun_stream(target + FROM_NOW_ON)
+            except CallError:
+                raise error from None
+            if not has_any:
+                time.sleep(RETRY_S)
+
+    def _begun_stream(self, target: str) -> Connection:
         connection = self._connected()
         try:
             connection.request("GET", target, self._headers)
             if connection.status != OK:
                 raise RefusedError(connection.status, connection.reason)
-            yield from connection.pieces()
         except (OSError, ProtocolError) as exc:
-            raise self._cut_off(exc) from None
-        finally:
             connection.close()
+            raise self._cut_off(exc) from None
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def peer(self) -> tuple[int, int]:
         """The pid and the uid of the process that has made the Unix socket.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import sys
 import threading
@@ -12,6 +14,7 @@ import pytest
 from initpy.control import xmlrpc
 from initpy.control.http import Requests, response
 from initpy.ctl.calls import CutOffError, Server
+from tests.control.rpc import helper_of
 from tests.ctl.support import Client
 from tests.pid1.toml import command, program
 from tests.support import is_alive, wait_for
@@ -140,3 +143,25 @@ def test_what_is_started_while_the_helper_is_replaced_is_looked_at(start: Start)
     assert (out, err, begun.returncode) == ("slow: started\n", "", 0)
     assert client.states()["slow"] == "RUNNING"
     assert is_alive(init.pid)
+
+
+def test_who_follows_goes_on_with_the_next_helper(start: Start) -> None:
+    """And sees nothing twice."""
+    ticks = ["sh", "-c", "n=0; while :; do echo tick $n; n=$((n + 1)); sleep 0.05; done"]
+    init, client = start(command("web", ticks, log="prefix"))
+    client.wait_until(web="RUNNING")
+    begun = client.begin("logs", "-f", "web")
+    assert begun.stdout is not None
+    seen = [begun.stdout.readline() for _ in range(3)]
+    helper = helper_of(init)
+    os.kill(helper, signal.SIGKILL)
+    wait_for(lambda: not is_alive(helper))
+    last = int(init.output().split()[-1])
+    while int(seen[-1].split()[-1]) < last + 3:
+        seen.append(begun.stdout.readline())
+    init.kill(signal.SIGTERM)
+    rest, _ = begun.communicate(timeout=60)
+    seen += rest.splitlines()
+    numbers = [int(line.split()[1]) for line in seen if line.startswith("tick ")]
+    assert numbers == sorted(set(numbers))
+    assert "has broken off the connection" in seen[-1]
