@@ -184,14 +184,14 @@ class _Connection:
     def __init__(self, server: Server, sock: socket.socket, peer: Peer) -> None:
         self._server = server
         self._sock = sock
-        self.peer = peer
-        self.is_idle = False
-        """It waits for another request."""
-        self.idle_since = 0.0
         self.half_since = 0.0
         """Since when a part of a request has been there, and not all of it; 0: that is not so."""
         self.is_evicted = False
         """It has to go for another one."""
+        self.peer = peer
+        self.is_idle = False
+        """It waits for another request."""
+        self.idle_since = 0.0
 
     def refuse(self) -> None:
         """There are too many."""
