@@ -128,7 +128,8 @@ class Side:
 
     def wait_until_up(self) -> None:
         wait_for(lambda: self.say("status", "web", "g:cat", "noisy")[1] == 0, within_s=TIMEOUT_S)
-        wait_for((self.folder / "noisy.err").read_text, within_s=TIMEOUT_S)
+        said = self.folder / "noisy.err"
+        wait_for(lambda: said.exists() and said.read_text(), within_s=TIMEOUT_S)
 
     def has_ended(self) -> bool:
         return not (self.folder / "s").exists()

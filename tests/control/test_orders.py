@@ -51,6 +51,8 @@ def state_of(supervisor: Any, name: str) -> str:
 
 
 MANUAL: dict[str, object] = {"autostart": False, "startsecs": 0.2, "critical": False}
+FAILING: dict[str, object] = {**MANUAL, "startsecs": 30, "startretries": 0}
+"""Of what ends before it is RUNNING, however slow the machine is."""
 
 
 def test_a_start_is_answered_when_it_has_succeeded(start_init: Start) -> None:
@@ -69,7 +71,7 @@ def test_a_start_is_answered_when_it_has_succeeded(start_init: Start) -> None:
 def test_the_first_start_that_fails_is_the_answer(start_init: Start) -> None:
     """Whatever comes of the tries after it, where supervisord may say true to the second."""
     init = start_init(
-        program("keep") + program("bad", "after=0:3", **{**MANUAL, "startretries": 5})
+        program("keep") + program("bad", "after=0:3", **{**FAILING, "startretries": 5})
     )
     with rpc(init) as supervisor:
         assert fault_of(supervisor.startProcess, "bad") == (50, "SPAWN_ERROR: bad")
@@ -141,7 +143,7 @@ def test_results_of_a_group(start_init: Start) -> None:
         program("keep")
         + program("a", priority=2, **MANUAL)
         + program("b", priority=1, **{**MANUAL, "startsecs": 3})
-        + program("c", "after=0:1", priority=3, **{**MANUAL, "startsecs": 10, "startretries": 0})
+        + program("c", "after=0:1", priority=3, **FAILING)
         + '[group.g]\nprograms = ["a", "b", "c"]\n'
     )
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from tests.support import Init
 
+PATIENCE_S = 90.0
+"""Ticks come every 5 s, and each listener is a Python that starts, and runs `ps`."""
+
 ACTOR = REPO / "tests" / "compat" / "actor.py"
 
 
@@ -45,9 +48,9 @@ def test_memmon_restarts_what_has_grown(start_either: Callable[..., Init], tmp_p
     text = command("web", actor, critical=False) + program("small", critical=False)
     options = ["-p", "web=48MB", "-p", "small=48MB"]
     init = start_either(text + listener("memmon", *options, events=["TICK_5"]))
-    init.wait_for_log("Restarting web:web", within_s=40)
-    init.wait_for_log("success: web", times=2, within_s=40)
-    init.wait_for_log("RSS of web:web is [0-9]{7}$", within_s=40)
+    init.wait_for_log("Restarting web:web", within_s=PATIENCE_S)
+    init.wait_for_log("success: web", times=2, within_s=PATIENCE_S)
+    init.wait_for_log("RSS of web:web is [0-9]{7}$", within_s=PATIENCE_S)
     assert init.log().count("stopped: web") == 1
     assert "stopped: small" not in init.log()
     assert init.stop() == 0
@@ -59,11 +62,13 @@ def test_httpok_restarts_what_does_not_answer_well(start_init: Callable[..., Ini
         text = program("web", critical=False)
         options = ["-p", "web", "-t", "3", address]
         init = start_init(text + listener("httpok", *options, events=["TICK_5"]))
-        init.wait_for_log("stopped: web", within_s=40)
+        init.wait_for_log("stopped: web", within_s=PATIENCE_S)
         sick.status = 200
-        init.wait_for_log("success: web", times=2, within_s=40)
+        init.wait_for_log("success: web", times=2, within_s=PATIENCE_S)
         healthy = sick.asked
-        wait_for(lambda: sick.asked >= healthy + 2, within_s=40, about="it looks again, twice")
+        wait_for(
+            lambda: sick.asked >= healthy + 2, within_s=PATIENCE_S, about="it looks again, twice"
+        )
         assert init.log().count("stopped: web") == 1
         assert init.stop() == 0
 
@@ -77,8 +82,10 @@ def test_crashmail_tells_who_has_crashed(start_init: Callable[..., Init], tmp_pa
         + crash
         + listener("crashmail", *options, events=["PROCESS_STATE_EXITED"])
     )
-    init.wait_for_log("exited: crash")
-    wait_for(lambda: mails.exists() and "exited unexpectedly" in mails.read_text(), within_s=40)
+    init.wait_for_log("exited: crash", within_s=PATIENCE_S)
+    wait_for(
+        lambda: mails.exists() and "exited unexpectedly" in mails.read_text(), within_s=PATIENCE_S
+    )
     assert re.search(
         r"To: me@example.com\nSubject:  crash crashed at .*\n\nProcess crash in group crash exited"
         r" unexpectedly \(pid \d+\) from state RUNNING",
@@ -95,7 +102,7 @@ def test_fatalmailbatch_tells_who_is_fatal(start_init: Callable[..., Init]) -> N
         events = ["PROCESS_STATE_FATAL", "TICK_5"]
         text = program("web", critical=False) + fails
         init = start_init(text + listener("fatalmailbatch", *options, events=events))
-        init.wait_for_log("gave up: fails")
+        init.wait_for_log("gave up: fails", within_s=PATIENCE_S)
         said = "fails:fails failed to start too many times"
-        wait_for(lambda: any(said in it for it in mails), within_s=40)
+        wait_for(lambda: any(said in it for it in mails), within_s=PATIENCE_S)
         assert init.stop() == 0
