@@ -54,6 +54,11 @@ BIRTH_S = 1.0
 """So long an instance waits, at the most, until the relay has noted where its output begins: one
 that hangs, or cannot be started, keeps no program down."""
 
+FAILED = 1
+"""Exit code of a relay with a bug in it."""
+
+MAX_TEXT = 1000
+
 CLOSED = -1
 SIGKILL = 9
 
@@ -345,7 +350,12 @@ class LoggingOut:
             keep = {0, 1, 2, report_fd, commands_fd, plan.memory_fd, *[it.fd for it in channels]}
             keep |= {plan.events_fd} - {CLOSED}
             syscalls.close_all_but(keep)  # a pipe's end that it had besides would keep it open
-            return run_relay(plan, report_fd)
+            try:
+                return run_relay(plan, report_fd)
+            except BaseException as exc:  # PID 1 says it, in the form that its lines have
+                report = ("log", WARN, f"the relay of the logs has failed: {exc!r}"[:MAX_TEXT])
+                posix.write(report_fd, frame(report))
+                return FAILED
 
         try:
             self._relay_pid = self._fork_relay(relay)

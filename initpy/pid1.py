@@ -108,6 +108,9 @@ TERMINATION_LOG = "/dev/termination-log"
 LAST_LINES_S = 0.2
 """What a slow reader of stderr gets, at the very end, to take the last lines."""
 
+EARLY_S = 1.0
+"""So long the first line waits for the plan, which says what form it is to have."""
+
 LOG = "the log"
 """What is being seen to, in words."""
 
@@ -263,12 +266,14 @@ class Pid1:
         """The open file that is being asked whether it can take over."""
         self.upgrade_answer: str | None = None
         """What it has said: why not; empty: it can."""
+        self._early_until = 0.0
         self._watch(self.signals.fd, self._take_signals)
         if early.state is not None:
             self._take_over(early.state, early.version)
             return
         self.environment = given_environment()
         self.helpers.adopt(early.helper_pid, early.helper_fd, "config", ReadPlan())
+        self._early_until = time.monotonic() + EARLY_S
         if not self._is_first:
             self._become_subreaper()
 
@@ -328,6 +333,8 @@ class Pid1:
         self.facts += [TimerFired(key, epoch) for key, epoch in self.timers.pop_due(now)]
         self._settle()
         self.at = LOG
+        if self.log.has_early and time.monotonic() >= self._early_until:
+            self.log.release_early()
         self.log.flush()
         self._watch_log()
         self.at = None
@@ -339,6 +346,8 @@ class Pid1:
         if self.facts or self.effects or self.at_once or self.taken or self.dead:
             return 0.0
         due_at = self.timers.next_due_at()
+        if self.log.has_early:
+            due_at = min(due_at or self._early_until, self._early_until)
         for part in (self.sweeping, self.output, self.serving, self.tracing):
             other = part.next_due_at() if part is not None else None
             if due_at is None or (other is not None and other < due_at):
@@ -1038,9 +1047,9 @@ class Pid1:
         own = posix.getpid()
         if why_not:
             text = f"not PID 1 but {own}, and no subreaper: {why_not}; orphans will not be reaped"
-            self.log.line(WARN, text)
+            self.log.early_line(WARN, text)
         else:
-            self.log.line(INFO, f"not PID 1 but {own}: acting as a subreaper")
+            self.log.early_line(INFO, f"not PID 1 but {own}: acting as a subreaper")
 
 
 def _captures(plan: Plan) -> bool:

@@ -36,7 +36,7 @@ class LogWriter:
     is dropped, and once there is room again a line says how many were.
     """
 
-    KEPT = ("_dropped", "_form", "_is_dead", "_is_mid_line", "_name_width", "_queue")
+    KEPT = ("_dropped", "_early", "_form", "_is_dead", "_is_mid_line", "_name_width", "_queue")
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -50,12 +50,30 @@ class LogWriter:
         self._form, self._name_width = "text", 0
         self.keep: Callable[[bytes], None] | None = None
         """Is given each line as well."""
+        self._early: list[tuple[str, str]] = []
         self._write = self._way_to_write()
 
     def set_form(self, form: str, name_width: int) -> None:
         """Write lines as `logs.forms` writes those of programs, where that is "prefix" or "json";
         `name_width` is how wide the names before them are."""
         self._form, self._name_width = form, name_width
+        self.release_early()
+        self.flush()
+
+    def early_line(self, level: str, text: str) -> None:
+        """A line from before the form is known: it waits for that, or for the next line, or for
+        `release_early`."""
+        self._early.append((level, text))
+
+    @property
+    def has_early(self) -> bool:
+        return bool(self._early)
+
+    def release_early(self) -> None:
+        """Do not let it wait any longer."""
+        early, self._early = self._early, []
+        for level, text in early:
+            self.queue(level, text)
 
     @property
     def backlog(self) -> bool:
@@ -69,6 +87,8 @@ class LogWriter:
 
     def queue(self, level: str, text: str) -> None:
         """As `line`, but several may be written at once, by the next `flush`."""
+        if self._early:
+            self.release_early()
         line = self._stamped(level, text)
         if self.keep is not None:
             self.keep(line)
@@ -127,6 +147,7 @@ class LogWriter:
     def flush_before_exit(self, timeout_s: float) -> None:
         """Write what waits, for this long at the most."""
         until = time.monotonic() + timeout_s
+        self.release_early()
         self.flush()
         while self.backlog and time.monotonic() < until:
             poll = select.poll()

@@ -7,11 +7,9 @@ relay makes the same again, and goes on where this one has stopped (`memory`).
 
 from __future__ import annotations
 
-import array
 import fcntl
 import os
 import time
-from collections import deque
 
 from initpy.logplan import MAX_SINKS
 from initpy.logs.forms import Raw
@@ -22,6 +20,7 @@ from initpy.logs.sinks import F_SETPIPE_SZ, PIPE_BYTES, FileSink, StreamSink
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
+    from collections import deque
     from collections.abc import Callable, Sequence
 
     from initpy.logplan import Channel
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
     from initpy.logs.limits import RateLimit
     from initpy.logs.memory import Memory
     from initpy.logs.sinks import Buffer, Sink
+else:
+    from _collections import deque  # `collections` takes 2 ms, and a relay has to be there soon
 
 READ_BYTES = 256 * 1024
 """What is read at once, at the most: some 0.3 ms of work."""
@@ -261,7 +262,7 @@ class ChannelRelay:
         self._is_watched = False
         self._is_told_of = False
         """What is stalled is no step, but a line of our own."""
-        self._waiting = array.array("i", [0])
+        self._waiting = memoryview(bytearray(4)).cast("i")
         self._has_large_pipe = False
         self._owes_tail = False
         """The tail has not the last bytes that were read, and will get as many others at once."""

@@ -21,7 +21,6 @@ writes to: its size tells, rotated or not.)
 
 from __future__ import annotations
 
-import array
 import mmap
 import os
 import time
@@ -278,7 +277,10 @@ class Memory:
         MOST_MARKS; before the first, they are those of `pid`."""
         words, own = self._words, _at(slot)
         way = (words[own + _MARKS] + 1) % 2
-        raw = array.array("Q", [pid, *[word for mark in marks for word in mark]]).tobytes()
+        raw = bytearray(_WORD_BYTES * (2 * len(marks) + 1))
+        noted = memoryview(raw).cast("Q")
+        for number, word in enumerate([pid, *[word for mark in marks for word in mark]]):
+            noted[number] = word
         os.pwrite(self._fd, raw, REGIONS_AT + slot * REGION_BYTES + _MARKS_AT[way])
         words[own + _MARKS] = (len(marks) + 1) * 2 + way
 

@@ -6,7 +6,6 @@ knows of no reload: PID 1 has it leave, and starts the next.
 
 from __future__ import annotations
 
-import math
 import os
 import select
 import time
@@ -51,6 +50,7 @@ round, so that none waits long for its turn."""
 
 ROUND_BYTES, LEAST_BYTES = 2 * 1024 * 1024, 16 * 1024
 TEND_S = 0.2
+FOR_EVER = float("inf")
 
 FEW_BYTES, SOON_S, PAUSE_S = 32 * 1024, 0.0005, 0.0002
 """When little comes, and soon after the last: wait until it is more. To be woken for each line
@@ -255,7 +255,7 @@ class Relay:
                     for sink in self._sinks.values():
                         sink.reopen()
                 case ("leave",):
-                    self._tell_of_dropped(math.inf)
+                    self._tell_of_dropped(FOR_EVER)
                     self._exit_code = LEFT
                 case ("drain", int() | float() as timeout_s):
                     self._drain_until = time.monotonic() + timeout_s
@@ -281,7 +281,7 @@ class Relay:
         if is_empty:
             for channel in channels:
                 channel.set_ended()
-            self._tell_of_dropped(math.inf)
+            self._tell_of_dropped(FOR_EVER)
             if not any(channel.is_stalled for channel in channels):
                 self._exit_code = DRAINED
         if self._exit_code is None and time.monotonic() >= (self._drain_until or 0.0):

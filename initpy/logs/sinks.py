@@ -6,20 +6,19 @@ until it has the rest; the others wait in line, so that none cuts into another's
 
 from __future__ import annotations
 
-import array
 import errno
 import fcntl
 import os
 import select
 import stat
 import time
-from collections import deque
 
 from initpy.logs.files import FULL_DISK, LogFile, ShortWriteError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import mmap
+    from collections import deque
     from collections.abc import Callable
     from typing import Protocol
 
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
         def resume(self) -> None: ...
 
     Buffer = bytes | mmap.mmap
+else:
+    from _collections import deque  # `collections` takes 2 ms, and a relay has to be there soon
 
 RETRY_S = 0.5
 """How soon a file that could not be written to is tried again."""
@@ -170,7 +171,7 @@ class StreamSink(Sink):
         self.takes_splice = False
         """splice may move bytes to `fd` from another pipe."""
         self._put = self._way_to_write()
-        self._inside = array.array("i", [0])
+        self._inside = memoryview(bytearray(4)).cast("i")
 
     def waits_for_fd(self) -> int:
         return self.fd if self.is_stalled and self._is_pollable else -1

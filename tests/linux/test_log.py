@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pty
 import re
@@ -184,5 +185,35 @@ def test_the_last_lines_wait_for_a_slow_reader_no_longer_than_told() -> None:
     before = read_all(read_fd)
     log.flush_before_exit(5)
     assert before.count(b"\n") + read_all(read_fd).count(b"\n") == sent
+    os.close(read_fd)
+    os.close(write_fd)
+
+
+@pytest.mark.parametrize("released_by", ["the form", "the next line", "the clock", "the end"])
+def test_a_line_that_comes_early_waits_for_the_form(released_by: str) -> None:
+    read_fd, write_fd = os.pipe()
+    log = LogWriter(write_fd)
+    log.early_line("INFO", "one")
+    log.flush()
+    os.set_blocking(read_fd, False)
+    with pytest.raises(BlockingIOError):
+        os.read(read_fd, 1000)
+    assert (log.has_early, log.backlog) == (True, False)
+    match released_by:
+        case "the form":
+            log.set_form("json", 0)
+        case "the next line":
+            log.line("INFO", "two")
+        case "the clock":
+            log.release_early()
+            log.flush()
+        case "the end":
+            log.flush_before_exit(0.0)
+    text = os.read(read_fd, 1000)
+    if released_by == "the form":
+        assert json.loads(text)["message"] == "one"
+    else:
+        assert LINE.findall(text)[0] == b"one"
+    assert not log.has_early
     os.close(read_fd)
     os.close(write_fd)

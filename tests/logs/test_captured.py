@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from initpy.logging_out import LoggingOut
-from initpy.logplan import Captured
+from initpy.logplan import Captured, LogPlan
 from initpy.logs.memory import Tail
 from initpy.logs.relay import run
+from initpy.wire import Frames
 from tests.config.support import plan_of
 from tests.support import wait_for
 
@@ -43,6 +44,33 @@ class Relays:
         for pid in self.pids:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+
+
+def test_what_a_relay_fails_of_is_said_by_pid1() -> None:
+    """In its own form; nothing is written past it."""
+    said: list[object] = []
+    report_fd, write_fd = os.pipe()
+
+    def fork(body: Callable[[int], int]) -> int:
+        pid = os.fork()
+        if pid == 0:
+            os._exit(body(write_fd))
+        return pid
+
+    def failing(plan: LogPlan, _report_fd: int) -> int:
+        raise OSError(28, "x" * 5000)
+
+    output = LoggingOut(fork, failing, lambda *words: said.append(words), lambda: None)
+    output.set_plan(specs('[program.web]\ncommand = "web"\nlog = "prefix"\n'), 0)
+    output.keep_time(output.next_due_at() or 0.0)
+    (value,) = Frames().feed(os.read(report_fd, 65536))
+    output.take_report(value)
+    level, text = cast("tuple[str, str]", said[0])
+    assert level == "WARN"
+    assert text.startswith("the relay of the logs has failed: OSError(28, ")
+    os.wait()
+    for fd in (report_fd, write_fd, *output.fds()):
+        os.close(fd)
 
 
 def specs(toml: str) -> tuple[ProcessSpec, ...]:

@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import json
 import os
+import pty
 import random
 import re
 import select
@@ -67,6 +68,29 @@ def test_raw_bytes_of_several_come_line_by_line(start_relay: Start, reader: Read
     reader.wait_for(b"one\ntwo\nno line yet\n")
     relay.command("ended", 0)
     reader.wait_for(b"one\ntwo\nno line yet\nlast words\n")
+
+
+@pytest.mark.parametrize("form", [JSON, PREFIX])
+def test_on_a_terminal(start_relay: Start, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """JSON stays JSON: it has no colours. The names before lines have them."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    ours, theirs = pty.openpty()
+    relay = start_relay(channel_plan(Sink(STREAM, STDOUT, form)), stdout=theirs)
+    relay.write(b'say "\x1b[1mhi"\n' + b"x" * 9000 + b"\n")
+    seen = b""
+    while seen.count(b"\n") < 2:
+        seen += os.read(ours, 65536)
+    first, second, _ = seen.split(b"\r\n")
+    if form == JSON:
+        assert [json.loads(it)["message"] for it in (first, second)] == [
+            'say "\x1b[1mhi"',
+            "x" * 9000,
+        ]
+    else:
+        assert first == b'\x1b[36mweb |\x1b[0m say "\x1b[1mhi"'
+        assert second.endswith(b"|\x1b[0m " + b"x" * 9000)
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_two_programs_are_told_apart(start_relay: Start, reader: Reader) -> None:
