@@ -391,10 +391,11 @@ def _crash(life: Life, name: str) -> None:
 
 def _stop(life: Life, *, again: bool) -> None:
     """Have a stopped. If the kernel has refused to signal it, it is UNKNOWN from then on, as with
-    supervisord, and the operator signals it."""
+    supervisord, and the operator signals it without us."""
     _order(life, "stopProcess", False)
-    if again:
-        _order(life, "signalProcess", "TERM")
+    pid = life.inside().get(life.noted("a", "start")[0])
+    if again and pid is not None:
+        os.kill(pid, signal.SIGTERM)
 
 
 def _order(life: Life, method: str, *arguments: object) -> None:

@@ -1,0 +1,117 @@
+"""What the faults have found, each as a life of its own; the list is in docs/reliability.md."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.cases import calls
+from tests.faults.scenario import Outcome, run
+from tests.faults.test_faults import probe
+from tests.pid1.toml import program
+from tests.support import status_field, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support import Init
+
+__all__ = ["probe"]
+
+pytestmark = pytest.mark.namespace
+
+
+@pytest.fixture(params=["source", "binary"])
+def executable(request: pytest.FixtureRequest) -> Path | None:
+    """None: the package."""
+    return request.getfixturevalue("binary") if request.param == "binary" else None
+
+
+def life(probe: Path, executable: Path | None, *options: str) -> Outcome:
+    """In which this fails, and nothing else."""
+    outcome = run(probe, executable, options)
+    assert outcome.hits, outcome.log
+    return outcome
+
+
+def first_after(outcome: Outcome, after: str, syscall: str, step: str) -> int:
+    """The number, among all calls of its name, of the first `syscall` after the first call of
+    `after` in this step."""
+    is_after = False
+    count = 0
+    for at, name in calls(outcome.trace):
+        is_after |= name == after and at >= outcome.steps[step]
+        count += name == syscall
+        if is_after and name == syscall:
+            return count
+    raise AssertionError(f"no {syscall} after {after} in {step}")
+
+
+@pytest.mark.parametrize("step", ["crash", "order"])
+def test_a_close_that_fails_after_a_fork_leaves_no_signal_blocked(
+    probe: Path, executable: Path | None, step: str
+) -> None:
+    # What is forked first after a crash is the helper that looks for what is left.
+    when = first_after(run(probe, executable, []), "clone", "close", step)
+    outcome = life(probe, executable, f"--inject=close:error=EIO:when={when}")
+    assert not outcome.problems, outcome.log
+
+
+def test_a_helper_that_cannot_be_heard_is_not_there(probe: Path, executable: Path | None) -> None:
+    when = first_after(run(probe, executable, []), "clone", "epoll_ctl", "reload")
+    outcome = life(probe, executable, f"--inject=epoll_ctl:error=ENOSPC:when={when}+1")
+    assert not outcome.problems, outcome.log
+
+
+def test_a_control_socket_that_could_not_be_made_is_made_by_a_reload(
+    probe: Path, executable: Path | None
+) -> None:
+    outcome = life(probe, executable, "--inject=listen:error=EADDRINUSE:when=1")
+    assert "no control socket" in outcome.log
+    assert not outcome.problems, outcome.log
+
+
+def test_a_limit_that_may_not_be_set_stays_as_it_is(probe: Path, executable: Path | None) -> None:
+    outcome = life(probe, executable, "--inject=prlimit64:error=EPERM:when=4+")
+    assert not outcome.problems, outcome.log
+    assert not outcome.repairs, outcome.log
+
+
+def test_what_cannot_start_says_so_in_one_line(probe: Path) -> None:
+    outcome = life(probe, None, "--inject=prlimit64:error=EPERM:when=1")
+    assert outcome.ended_early
+    assert outcome.log.startswith("initpy: cannot start: ")
+    assert not outcome.problems
+
+
+def test_a_signal_of_which_the_wakeup_byte_is_lost_is_seen(
+    probe: Path, executable: Path | None
+) -> None:
+    whole = run(probe, executable, [])
+    # The first write after the wait in which b's death becomes known.
+    made = [name for at, name in calls(whole.trace) if at >= whole.steps["crash"]]
+    assert made[0] == "write", made[:5]
+    before = sum(
+        1 for at, name in calls(whole.trace) if name == "write" and at < whole.steps["crash"]
+    )
+    outcome = life(probe, executable, f"--inject=write:error=EPERM:when={before + 1}")
+    assert not outcome.problems, outcome.log
+
+
+def test_the_sigpipe_of_its_own_writes_is_nobody_s_signal(
+    start_init: Callable[..., Init], executable: Path | None
+) -> None:
+    init = start_init(
+        program("a", "catch=PIPE,USR1"), **({"binary": executable} if executable else {})
+    )
+    init.wait_for_output("^a ready")
+    assert int(status_field(init.pid, "SigIgn"), 16) >> (signal.SIGPIPE - 1) & 1
+    init.kill(signal.SIGPIPE)
+    init.kill(signal.SIGUSR1)
+    init.wait_for_output("^a got USR1")
+    assert "got PIPE" not in init.output()
+    wait_for(init.is_running)
+    assert init.stop() == 0
