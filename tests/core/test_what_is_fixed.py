@@ -286,7 +286,7 @@ def test_a_group_comes_with_its_listeners_and_in_its_place_and_goes_with_them() 
     assert kernel.state("b") == State.RUNNING
     kernel.tell(Request(7, 2, Stop("b", by_operator=True)))
     kernel.tell(Request(7, 3, RemoveGroup("b")))
-    assert kernel.supervisor.plan.listeners == ()
+    assert not kernel.supervisor.plan.listeners
     assert "b" not in kernel.supervisor.processes
 
 
@@ -334,7 +334,7 @@ def test_who_starts_what_a_reload_stops_has_it_started() -> None:
     kernel.tell(PlanReady(changed))
     assert kernel.supervisor.reloaded == ("b",)
     kernel.tell(Stop("b", by_operator=True))
-    assert kernel.supervisor.reloaded == ()
+    assert not kernel.supervisor.reloaded
     assert kernel.process("b").wanted == Wanted.DOWN
     kernel.sleep(20)
     assert kernel.state("b") == State.STOPPED

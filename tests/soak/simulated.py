@@ -380,12 +380,12 @@ def catchers_are_found(it: Container) -> None:
 def live(it: Container, until: float) -> None:
     """Until that time, or its end."""
     steps = 0
-    while it.now < until and it.exit_code is None:
+    while it.now < until and it.lives():
         it.sleep(it.random.expovariate(ACTS_IN_A_SECOND))
-        if it.exit_code is not None:
+        if not it.lives():
             return
         act(it)
-        if it.exit_code is None:
+        if it.lives():
             it.check()
         steps += 1
         if steps % 500 == 0:
