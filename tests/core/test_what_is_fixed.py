@@ -36,6 +36,7 @@ from initpy.core.messages import (
     Upgrade,
 )
 from initpy.core.orders import AddGroup, Reload, RemoveGroup, Reread, ShutDown
+from initpy.core.restart import delay_s
 from initpy.core.states import State, Wanted
 from initpy.core.supervisor import Phase, Supervisor
 from initpy.core.timers import Timers
@@ -317,27 +318,32 @@ def test_all_after_one_that_stays_are_looked_at_in_a_reload() -> None:
     assert kernel.pid("c") != pid
 
 
-def test_who_starts_what_a_reload_stops_has_it_started() -> None:
-    """And who starts, or stops, what no reload stops decides nothing about a reload."""
-    kernel = up(spec("a", startsecs=0.0), spec("b", startsecs=0.0, stopsteps=((TERM, 5.0),)))
-    kernel.fates = (Fate(answer=None),)
+def test_who_stops_what_a_reload_stops_has_it_stay_down() -> None:
+    """And who stops what is being stopped already, and not by a reload, decides nothing."""
+    specs = (spec("a", startsecs=0.0), spec("b", startsecs=0.0, stopsteps=((TERM, 5.0),)))
+    kernel = Quiet(plan(*specs), Fate(answer=None))
     kernel.tell(Stop("b", by_operator=True))
-    kernel.tell(Start("b", by_operator=True))
-    kernel.tell(Stop("b", by_operator=True))
+    again = Stop("b", by_operator=True)
+    assert kernel.tell(again) == [messages.Refuse(again, "NOT_RUNNING")]
     kernel.sleep(20)
     assert kernel.state("b") == State.STOPPED
     kernel.tell(Start("b", by_operator=True))
-    changed = replace(
-        kernel.supervisor.plan,
-        processes=(spec("a", startsecs=0.0), spec("b", startsecs=0.0, argv=(b"x",))),
-    )
-    kernel.tell(PlanReady(changed))
+    changed = replace(specs[1], argv=(b"x",))
+    kernel.tell(PlanReady(plan(specs[0], changed)))
     assert [*kernel.supervisor.reloaded] == ["b"]
-    kernel.tell(Stop("b", by_operator=True))
+    kernel.tell(again)
     assert not kernel.supervisor.reloaded
     assert kernel.process("b").wanted == Wanted.DOWN
     kernel.sleep(20)
     assert kernel.state("b") == State.STOPPED
+
+
+def test_a_reload_that_leaves_nothing_to_run_and_nobody_held_ends_the_container() -> None:
+    kernel = up(spec("a", startsecs=0.0), spec("b", autostart=False))
+    kernel.tell(Stop("a", by_operator=True))
+    assert kernel.supervisor.phase == Phase.UP
+    kernel.tell(PlanReady(plan(spec("b", autostart=False))))
+    assert kernel.supervisor.phase > Phase.UP
 
 
 # ---------------------------------------------------------------- lives
@@ -378,3 +384,31 @@ def test_a_quit_alone_drains_and_kills_nobody_at_once() -> None:
     assert not any("killing everything" in line for line in lines(done))
     done = kernel.tell(SignalReceived(3))
     assert "SIGQUIT again: killing everything at once" in lines(done)
+
+
+def test_a_first_quit_while_the_container_ends_kills_nobody_at_once() -> None:
+    kernel = Quiet(plan(spec("a", startsecs=0.0, autorestart=NEVER), spec("b")), Fate(answer=None))
+    kernel.dies("a", exited(1))
+    assert kernel.supervisor.phase == Phase.STOPPING
+    assert not any("killing everything" in it for it in lines(kernel.tell(SignalReceived(3))))
+
+
+def test_what_waits_for_one_that_fails_and_ends_the_container_is_given_up_with_it() -> None:
+    specs = (spec("a", startretries=0), spec("b", after=("a",)))
+    kernel = Quiet(plan(*specs), Fate(spawn_fails="no fork"))
+    assert kernel.state("b") == State.FATAL
+
+
+def test_a_giver_of_the_exit_code_that_failed_with_0_makes_it_1() -> None:
+    a = spec("a", startsecs=0.0, autorestart=NEVER, exitcodes=(2,), critical=False)
+    kernel = up(a, spec("b", startsecs=0.0), exit_code_from=("a", "b"))
+    kernel.dies("a", exited(0))
+    kernel.tell(SignalReceived(TERM))
+    while kernel.lives():
+        kernel.fire()
+    assert kernel.exit_code == 1
+
+
+def test_no_delay_without_a_failure() -> None:
+    with pytest.raises(ValueError, match=r"^cannot back off after 0 failures$"):
+        delay_s(spec(), 0, 0.5)
