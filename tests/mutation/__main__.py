@@ -67,7 +67,7 @@ def say(text: str) -> None:
 
 
 def _run(left: list[Mutant], verdicts: dict[str, str], results: Path, jobs: int) -> None:
-    seen = _watched()
+    seen = _watched(results.with_suffix(".seen"))
     running: dict[int, Mutant] = {}
     began_at = time.monotonic()
     done = 0
@@ -95,25 +95,34 @@ def _run(left: list[Mutant], verdicts: dict[str, str], results: Path, jobs: int)
                     say(f"{done} run, {len(left)} left, {time.monotonic() - began_at:.0f} s")
 
 
-def _watched() -> Seen:
-    """What each test executes."""
+def _watched(kept: Path) -> Seen:
+    """What each test executes, as it is in the file `kept`, if nothing has changed since."""
+    state = [_tests(), *[_hash(path) for path in sorted(CORE.glob("*.py"))]]
+    if kept.exists():
+        of_state, seen = json.loads(kept.read_text())
+        if of_state == state:
+            return dict(seen)
+    if (pid := os.fork()) == 0:
+        run_all()
+    _, status = os.waitpid(pid, 0)
+    if os.waitstatus_to_exitcode(status) != 0:
+        sys.exit(f"{TESTS} fails as it is")
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "seen"
         if (pid := os.fork()) == 0:
-            run_all()
-        _, status = os.waitpid(pid, 0)
-        if os.waitstatus_to_exitcode(status) != 0:
-            sys.exit(f"{TESTS} fails as it is")
-        if (pid := os.fork()) == 0:
             watch_all(answer)
         os.waitpid(pid, 0)
-        seen: Seen = json.loads(answer.read_text())
-        return seen
+        seen = json.loads(answer.read_text())
+    kept.write_text(json.dumps([state, seen]))
+    return dict(seen)
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def _source_of(mutant: Mutant) -> str:
-    path = CORE / f"{mutant.module.rpartition('.')[2]}.py"
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return _hash(CORE / f"{mutant.module.rpartition('.')[2]}.py")
 
 
 def _tests() -> str:

@@ -1,10 +1,10 @@
 """24 simulated hours of the core: random but plausible facts on a clock of our own.
 
-`python -m tests.soak.simulated [--hours H] [--seed S]`. The kernel, the programs and PID 1's loop are
-those of tests/core (`Kernel`), which checks after every fact: at most one live pid for each process,
-no signal to a reaped pid, one live timer for whoever waits, the stages and the order of stops. Here
-comes: no process and no child is lost, everybody who asks is answered, every stop ends in its time
-with the true exit code, and the state does not grow.
+`python -m tests.soak.simulated [--hours H] [--seed S]`. The kernel, the programs and PID 1's loop
+are those of tests/core (`Kernel`), which checks after every fact: at most one live pid for each
+process, no signal to a reaped pid, one live timer for whoever waits, the stages and the order of
+stops. Here comes: no process and no child is lost, everybody who asks is answered, every stop ends
+in its time with the true exit code, and the state does not grow.
 """
 
 from __future__ import annotations
@@ -139,10 +139,10 @@ class Container(Kernel):
 
     def _watch(self, event: Value, effects: tuple[Value, ...], before: Supervisor) -> None:
         order = event.order if isinstance(event, Request) else event
-        if isinstance(order, ShutDown) and self.ending_since is None:
-            if self.supervisor.phase > Phase.UP:  # as by a signal: it drains, and the code is 0
-                self.ending_since, self.is_asked_to_end, self.code_due = self.now, True, 0
-                self._exit_requests = 1
+        has_ended_up = self.ending_since is None and self.supervisor.phase > Phase.UP
+        if isinstance(order, ShutDown) and has_ended_up:  # as by a signal: it drains, the code is 0
+            self.ending_since, self.is_asked_to_end, self.code_due = self.now, True, 0
+            self._exit_requests = 1
         super()._watch(order if isinstance(order, Start | Stop) else event, effects, before)
 
     def _check_options(self, process: Process, effects: tuple[Value, ...]) -> None:
@@ -257,8 +257,9 @@ def edited(old: Plan, draw: Random) -> Plan:
     for each in new.processes:
         kept = olds.get(each.key)
         if kept is not None and draw.random() < 0.7:
-            each = replace(kept, after=tuple([it for it in kept.after if it in known]))
-        specs.append(each)
+            specs.append(replace(kept, after=tuple([it for it in kept.after if it in known])))
+        else:
+            specs.append(each)
     return replace(new, processes=tuple(specs), shutdown_timeout_s=old.shutdown_timeout_s)
 
 
@@ -341,10 +342,10 @@ def client_orders(it: Container) -> None:
         (8, lambda: Start(key, by_operator=True)),
         (6, lambda: Stop(key, by_operator=True)),
         (3, lambda: Signal(key, draw.choice([HUP, USR1]))),
-        (1, lambda: Reopen()),
-        (0.5, lambda: Reload()),
-        (0.2, lambda: Restart()),
-        (1, lambda: Reread()),
+        (1, Reopen),
+        (0.5, Reload),
+        (0.2, Restart),
+        (1, Reread),
         (1, lambda: AddGroup(group)),
         (1, lambda: RemoveGroup(group)),
     ]
@@ -379,12 +380,12 @@ def catchers_are_found(it: Container) -> None:
 def live(it: Container, until: float) -> None:
     """Until that time, or its end."""
     steps = 0
-    while it.now < until and it.exit_code is None:
+    while it.now < until and it.lives():
         it.sleep(it.random.expovariate(ACTS_IN_A_SECOND))
-        if it.exit_code is not None:
+        if not it.lives():
             return
         act(it)
-        if it.exit_code is None:
+        if it.lives():
             it.check()
         steps += 1
         if steps % 500 == 0:
