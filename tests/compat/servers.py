@@ -95,10 +95,10 @@ class Server:
         file = self.folder / ("log" if self._init is None else "stderr")
         return file.read_text(errors="replace") if file.exists() else ""
 
-    def wait(self, fact: Callable[[], Any], about: str) -> Any:
+    def wait(self, fact: Callable[[], Any], about: str, within_s: float = PATIENCE_S) -> Any:
         """What `fact` returns as soon as that is true."""
         try:
-            return wait_for(fact, within_s=PATIENCE_S, about=about)
+            return wait_for(fact, within_s=within_s, about=about)
         except AssertionError as exc:
             watched = "\n".join(map(str, self.seen("watch")))
             raise AssertionError(f"{self.name}: {exc}\n{self.log()}\n{watched}") from None
