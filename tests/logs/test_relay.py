@@ -361,6 +361,7 @@ def test_the_rest_of_a_dropped_line_is_dropped_by_the_next_relay_as_well(
     relay = start_relay(plan)
     relay.write(b"one\n" + b"x" * 100)
     wait_for(lambda: len(relay.tail()) == 104)
+    wait_for(relay.is_waiting)  # so it has noted what it has done
     relay.kill()
     relay.start()
     relay.write(b"y" * 100 + b"\ntwo\n")
