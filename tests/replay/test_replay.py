@@ -332,7 +332,7 @@ def test_the_executable_does_the_same(start_init: Start, binary: Path, tmp_path:
     init = start_init(traced(trace, program("web", startsecs=0)), binary=binary)
     init.wait_for_output("web ready")
     assert init.stop() == 0
-    given = [binary, "replay", trace]
+    given = [str(binary), "replay", str(trace)]
     said = subprocess.run(given, capture_output=True, text=True, check=False, timeout=60)
     assert (said.returncode, said.stderr) == (0, "")
     assert replayed(trace).facts > 4
