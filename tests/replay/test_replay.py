@@ -326,6 +326,18 @@ def test_a_file_that_cannot_be_written_is_said_once_and_holds_nobody_up(
         assert trace.read_text() == "a letter"
 
 
+@pytest.mark.namespace
+def test_the_executable_does_the_same(start_init: Start, binary: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "executable.trace"
+    init = start_init(traced(trace, program("web", startsecs=0)), binary=binary)
+    init.wait_for_output("web ready")
+    assert init.stop() == 0
+    given = [str(binary), "replay", str(trace)]
+    said = subprocess.run(given, capture_output=True, text=True, check=False, timeout=60)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert replayed(trace).facts > 4
+
+
 def test_who_does_not_trace_has_no_helper_for_it(start_init: Start) -> None:
     init = start_init(program("web", "catch=USR1", startsecs=0), as_pid1=False)
     init.wait_for_output("web ready")
