@@ -329,7 +329,7 @@ def test_nothing_answers(initpy_command: list[str], tmp_path: Path) -> None:
 
 def test_misuse_is_told(initpy_command: list[str]) -> None:
     for words in (["start"], ["signal", "HUP"], ["status", "--watch", "0"], ["fg"],
-                  ["tail", "web", "stdin"], ["completion", "csh"], ["logs", "-n", "x"]):  # fmt: skip
+                  ["tail", "x", "stdin"], ["completion", "csh"], ["logs", "-n", "x"]):  # fmt: skip
         done = subprocess.run(
             [*initpy_command, *words], cwd=REPO, capture_output=True, text=True, check=False
         )
