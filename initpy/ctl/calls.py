@@ -201,18 +201,21 @@ class Server:
                 time.sleep(RETRY_S)
 
     def _begun_stream(self, target: str) -> Connection:
-        connection = self._connected()
-        try:
-            connection.request("GET", target, self._headers)
-            if connection.status != OK:
-                raise RefusedError(connection.status, connection.reason)
-        except (OSError, ProtocolError) as exc:
+        """Asked for more than once, where there is no answer."""
+        error = CutOffError()
+        for _ in range(TRIES):
+            connection = self._connected()
+            try:
+                connection.request("GET", target, self._headers)
+            except (OSError, ProtocolError) as exc:
+                connection.close()
+                error = self._cut_off(exc)
+                continue
+            if connection.status == OK:
+                return connection
             connection.close()
-            raise self._cut_off(exc) from None
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+            raise RefusedError(connection.status, connection.reason)
+        raise error
 
     def peer(self) -> tuple[int, int]:
         """The pid and the uid of the process that has made the Unix socket.

@@ -328,8 +328,8 @@ def test_nothing_answers(initpy_command: list[str], tmp_path: Path) -> None:
 
 
 def test_misuse_is_told(initpy_command: list[str]) -> None:
-    for words in (["start"], ["signal", "HUP"], ["status", "--watch", "0"], ["tail"], ["fg"],
-                  ["completion", "csh"], ["logs", "-n", "x"]):  # fmt: skip
+    for words in (["start"], ["signal", "HUP"], ["status", "--watch", "0"], ["fg"],
+                  ["tail", "x", "stdin"], ["completion", "csh"], ["logs", "-n", "x"]):  # fmt: skip
         done = subprocess.run(
             [*initpy_command, *words], cwd=REPO, capture_output=True, text=True, check=False
         )
