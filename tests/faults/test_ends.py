@@ -65,6 +65,7 @@ def few_pids(why_no_namespace: str) -> Iterator[Path]:
     folder = None if why_no_namespace else _cgroup_of_few()
     if folder is None:
         skip_or_fail("namespace", why_no_namespace or "no cgroup that limits pids can be made")
+    assert folder is not None
     yield folder
     wait_for(lambda: not (folder / "cgroup.procs").read_text())
     folder.rmdir()
