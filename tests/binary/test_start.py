@@ -334,6 +334,7 @@ def on_its_way(init: Init, count: int) -> list[int]:
         stuck = [pid for pid in pids if status_field(pid, "State").startswith("D")]
         return stuck if len(stuck) == count else []
 
+    init.wait_for_log("spawned: ", times=count)  # before that, the config helper may look so
     return wait_for(found, about=f"{count} children on their way to exec")
 
 

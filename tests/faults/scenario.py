@@ -45,7 +45,7 @@ main()
 earlier, in Python's own start, is Python's matter. An image that takes over does not wait."""
 
 LOOK_S = 0.01
-STEP_S = 12.0
+STEP_S = 30.0
 """What a step may take, backoffs and helpers that are started anew included, under load."""
 
 AGAIN_S = 3.0

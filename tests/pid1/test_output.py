@@ -58,7 +58,7 @@ def test_no_relay_runs_when_nobody_needs_one(start_either: Start) -> None:
     assert not [
         it
         for it in os.listdir(f"/proc/{init.pid}/fd")
-        if "memfd" in os.readlink(f"/proc/{init.pid}/fd/{it}")
+        if "initpy-logs" in os.readlink(f"/proc/{init.pid}/fd/{it}")
     ]
     assert init.stop() == 0
 
