@@ -41,6 +41,7 @@ usage: initpy [-c FILE]          run the programs of FILE (/etc/initpy.toml)
        initpy check FILE        say what is wrong with FILE, and run nothing
        initpy check --schema    print a JSON Schema of the file, for editors
        initpy convert FILE      make TOML of a supervisord.conf or a Procfile
+       initpy replay FILE       say whether this initpy decides as the one in a trace
        initpy upgrade           have a running initpy go on with the one installed now
        initpy status, initpy start NAME, …   speak to a running initpy: see below
 

@@ -49,6 +49,13 @@ def test_the_newest_of_a_key_counts_even_if_it_is_later() -> None:
     assert timers.pop_due(99.0) == []
 
 
+def test_what_is_due_comes_in_the_order_of_its_time() -> None:
+    timers = Timers()
+    timers.set("later", 2.0, 1)
+    timers.set("first", 1.0, 1)
+    assert timers.pop_due(3.0) == [("first", 1), ("later", 1)]
+
+
 def test_the_same_instant_is_due() -> None:
     timers = Timers()
     timers.set("a", 1.0, 1)

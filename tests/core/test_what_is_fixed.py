@@ -86,7 +86,7 @@ DEFAULTS: list[tuple[Value, tuple[Any, ...]]] = [
          (), (), False, "", ()),
     ),
     (PlanReady(plan()), (plan(), False)),
-    (PlanRefused(2, "no"), (2, "no", False)),
+    (PlanRefused(2, "no"), (2, "no", False, "")),
     (SpawnFailed("web", "no"), ("web", "no", 0.0)),
     (Exited("web", 8, exited(0)), ("web", 8, exited(0), 0, 0, 0.0)),
     (Start("web"), ("web", False)),

@@ -50,6 +50,7 @@ ERRNOS: dict[str, tuple[str, ...]] = {
         "prctl": "EACCES EPERM",
         "pread64": "EBADF EINTR EIO",
         "prlimit64": "EPERM ESRCH",
+        "pwrite64": "EBADF EDQUOT EFBIG EINTR EIO ENOSPC EPERM ESPIPE",
         "read": "EAGAIN EBADF EINTR EIO EISDIR",
         "readlink": f"{_FILE}",
         "rename": f"{_FILE} EBUSY EDQUOT EMLINK ENOSPC EPERM EROFS EXDEV",

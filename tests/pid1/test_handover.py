@@ -13,6 +13,7 @@ import initpy
 from initpy import handover
 from initpy.core.door import Process, is_waiting
 from initpy.core.messages import Executed, Spawned, Start, TimerFired
+from initpy.core.states import State
 from initpy.core.supervisor import Supervisor
 from initpy.handover import HandOverError, pack, unpack
 from initpy.linux import image
@@ -87,7 +88,9 @@ class HandedOver(WholeLives):
         of_the_live = [
             fact
             for fact in kernel.queue
-            if isinstance(fact, (Spawned, Executed)) and fact.pid in kernel.instances
+            if isinstance(fact, (Spawned, Executed))
+            and fact.pid in kernel.instances
+            and self._matters(fact)
         ]
         if not of_the_live:
             return
@@ -96,6 +99,13 @@ class HandedOver(WholeLives):
         facts, _ = missing_in(kernel)
         assert lost in facts
         kernel.queue.extend(facts)  # type: ignore[arg-type]
+
+    def _matters(self, fact: Spawned | Executed) -> bool:
+        """Who was stopped before exec is not asked any more whether that has come through."""
+        process = self.kernel.supervisor.processes.get(fact.key)
+        if isinstance(fact, Spawned) or process is None or process.pid != fact.pid:
+            return True
+        return process.state == State.STARTING
 
 
 TestHandedOver = HandedOver.TestCase
