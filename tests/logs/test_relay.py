@@ -198,9 +198,10 @@ def test_what_waits_in_a_full_pipe_is_told_apart_by_instances(
     for pid in (11, 12, 13):
         relay.write(b"%d" % pid)
         relay.command("ended", 0)
+        relay.command("starting", 0, pid)
+        wait_for(lambda pid=pid: (0, pid) in relay.marked())  # type: ignore[misc]
         relay.command("started", 0, pid + 1)
         relay.command("reopen")
-        wait_for(lambda: not relay.has_commands())
     relay.write(b"end\n")
     wait_for(lambda: reader.read().endswith(b'"end"}\n'))
     entries = [json.loads(it) for it in reader.seen.splitlines() if it[:1] == b"{"]
