@@ -111,9 +111,10 @@ def test_a_signal_of_which_the_wakeup_byte_is_lost_is_seen(
     probe: Path, executable: Path | None
 ) -> None:
     whole = run(probe, executable, [])
-    # The first write after the wait in which b's death becomes known.
+    # The first write after the wait in which b's death becomes known. What PID 1 keeps of its last
+    # line for clients may come between.
     made = [name for at, name in calls(whole.trace) if at >= whole.steps["crash"]]
-    assert made[0] == "write", made[:5]
+    assert next(name for name in made if name != "pwrite64") == "write", made[:5]
     before = sum(
         1 for at, name in calls(whole.trace) if name == "write" and at < whole.steps["crash"]
     )

@@ -35,8 +35,9 @@ def main() -> None:
             payload = sys.stdin.read(int(header["len"]))
             found.write(json.dumps([os.getpid(), line, payload]) + "\n")
             result = results.pop(0) if results else "OK"
-            with open(memory, "w") as left:
+            with open(f"{memory}.new", "w") as left:
                 json.dump(results, left)
+            os.replace(left.name, memory)  # whole, wherever a TERM ends this instance
             if result.startswith("close"):
                 os.close(int(result[5:]))
             if result == "hang" or result.startswith("close"):
