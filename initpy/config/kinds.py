@@ -6,6 +6,8 @@ file. `read` reports what is wrong and then returns None.
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from initpy.config.expansion import expanded
 from initpy.config.problems import kind_of, nearest, shown
 from initpy.config.signals import SIGNAL_NAMES, Action, signum_of, why_not_remapped
@@ -61,9 +63,9 @@ class Kind(Value):
     """What a setting accepts. Kinds without fields are used as they are, others with theirs."""
 
     @property
+    @abstractmethod
     def expected(self) -> str:
         """What follows "expected "."""
-        raise NotImplementedError
 
     @property
     def label(self) -> str:
@@ -71,17 +73,18 @@ class Kind(Value):
         return self.expected
 
     @property
+    @abstractmethod
     def schema(self) -> Schema:
-        raise NotImplementedError
+        """As JSON Schema."""
 
     @property
     def expands(self) -> bool:
         """`${…}` and `%(…)s` in it are replaced."""
         return False
 
+    @abstractmethod
     def read(self, value: object, place: Place) -> Any:
         """`value` as the program's own type, or None, and a problem at `place`."""
-        raise NotImplementedError
 
 
 class Flag(Kind):

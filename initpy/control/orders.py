@@ -11,6 +11,7 @@ import signal
 import stat
 import threading
 import time
+from abc import ABC, abstractmethod
 
 from initpy.control import faults
 from initpy.control.faults import (
@@ -58,7 +59,7 @@ RUNNING_STATES = (State.STARTING, State.RUNNING, State.BACKOFF)
 STOPPED_STATES = (*IDLE, State.UNKNOWN)
 
 
-class Wait:
+class Wait(ABC):
     """What is waited for of one process: fed by the mirror with its moves, in their order."""
 
     def __init__(self, key: str, name: str) -> None:
@@ -81,11 +82,13 @@ class Wait:
         if self._has_begun and not self.is_over.is_set():
             self.look(process)
 
+    @abstractmethod
     def look_first(self, process: Process | None) -> None:
-        raise NotImplementedError
+        """Whether there is anything to wait for."""
 
+    @abstractmethod
     def look(self, process: Process | None) -> None:
-        raise NotImplementedError
+        """Whether it is over."""
 
     def end(self, fault: Fault | None = None) -> None:
         self.fault = fault

@@ -6,6 +6,7 @@ import codecs
 import os
 import stat
 import time
+from abc import ABC, abstractmethod
 from urllib.parse import unquote
 
 from initpy.control.faults import BAD_ARGUMENTS, BAD_NAME, FAILED, NO_FILE, SUCCESS, Fault
@@ -45,22 +46,22 @@ OWN_TRIES = 10
 CHANNELS = ("stdout", "stderr")
 
 
-class Source:
+class Source(ABC):
     """What a channel has written, as far as it is kept."""
 
+    @abstractmethod
     def read(self, start: int, count: int) -> bytes:
         """At most `count` bytes from the `start`th on; those that are not kept are left out.
 
         Raises:
             OSError: it cannot be read.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def size(self) -> int:
         """Raises:
         OSError: as above.
         """
-        raise NotImplementedError
 
 
 class FileSource(Source):

@@ -12,6 +12,7 @@ import os
 import select
 import stat
 import time
+from abc import ABC, abstractmethod
 
 from initpy.logs.files import FULL_DISK, LogFile, ShortWriteError
 
@@ -44,7 +45,7 @@ PIPE_BYTES = 1024 * 1024
 F_SETPIPE_SZ, F_GETPIPE_SZ = 1031, 1032
 
 
-class Sink:
+class Sink(ABC):
     """What the kinds of sinks have in common: the line of those who wait for it."""
 
     def __init__(
@@ -105,8 +106,9 @@ class Sink:
         while self.owner is None and self._waiting:
             self._waiting.popleft().resume()
 
+    @abstractmethod
     def _take(self, raw: Buffer, start: int, end: int) -> int:
-        raise NotImplementedError
+        """As much of these bytes as there is room for; returns how many."""
 
     # What a relay waits for on behalf of a sink: a fd with room, or an instant.
 
@@ -118,13 +120,13 @@ class Sink:
         """When to `go_on`, by the monotonic clock; None: there is no such instant."""
         return self._retry_at if self.is_stalled and self._retry_at else None
 
-    def set_ended(self, who: Waiter) -> None:
+    def set_ended(self, who: Waiter) -> None:  # noqa: B027 - most have nothing to do
         """What comes of it after this is another instance's."""
 
-    def reopen(self) -> None:
+    def reopen(self) -> None:  # noqa: B027
         """The file may have been moved away."""
 
-    def tend(self) -> None:
+    def tend(self) -> None:  # noqa: B027
         """Once a second, or sooner."""
 
     # What is said once when it cannot be written to, and once when it can.
