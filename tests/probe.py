@@ -32,12 +32,13 @@ def number(name: str) -> signal.Signals:
 
 
 def sleeper(seconds: str, *, deaf: bool) -> int:
+    how = signal.signal(signal.SIGTERM, signal.SIG_IGN) if deaf else None  # from its birth on
     pid = os.fork()
     if pid == 0:
-        if deaf:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         time.sleep(float(seconds))
         os._exit(0)
+    if deaf:
+        signal.signal(signal.SIGTERM, how)
     return pid
 
 

@@ -22,7 +22,7 @@ def initpy(*arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=REPO,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         check=False,
         env={**os.environ, "COLUMNS": "100"},
     )

@@ -75,7 +75,7 @@ def config(tmp_path: Path) -> Path:
 def run(command: Sequence[str | Path], **options: Any) -> list[str]:
     """The lines of what it prints; it has to end well."""
     ran: subprocess.CompletedProcess[str] = subprocess.run(
-        command, capture_output=True, text=True, timeout=30, check=False, **options
+        command, capture_output=True, text=True, timeout=90, check=False, **options
     )
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.splitlines()
@@ -293,5 +293,5 @@ def test_exit_codes_and_arguments_pass_through_it(venv: Path, tmp_path: Path) ->
     )
     (said,) = run([script, "check", path])
     assert said.startswith(f"{path}: ok")
-    ran = subprocess.run([script, f"-c{path}"], capture_output=True, timeout=30, check=False)
+    ran = subprocess.run([script, f"-c{path}"], capture_output=True, timeout=90, check=False)
     assert ran.returncode == 7

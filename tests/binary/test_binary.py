@@ -28,7 +28,7 @@ MAX_SIZE_BYTES = 11 * 1000 * 1000
 
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, capture_output=True, text=True, timeout=30, check=False, cwd=REPO)
+    return subprocess.run(words, capture_output=True, text=True, timeout=90, check=False, cwd=REPO)
 
 
 def test_it_is_static_and_no_bigger_than_it_may_be(binary: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_term_that_comes_while_it_starts_is_not_lost(binary: Path, tmp_path: P
             seen = wait_for_mask(init.pid)
             init.terminate()
             before_python += int(seen["SigCgt"], 16) == 0
-            _, log = init.communicate(timeout=20)
+            _, log = init.communicate(timeout=90)
             assert init.returncode == 0, log
             assert "received SIGTERM indicating exit request" in log
 

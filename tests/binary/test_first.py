@@ -125,7 +125,7 @@ def starts_first(
         stdin=slave if "terminal" in dress else subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         check=False,
         env={**os.environ, **env},
     )
@@ -152,7 +152,7 @@ def test_one_that_dies_at_once_is_reaped_with_its_code(
             [*namespace, named[name], "--", "sh", "-c", f"exit {code}"],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            timeout=30,
+            timeout=90,
             check=False,
         )
         assert ran.returncode == code
@@ -173,7 +173,7 @@ def test_a_term_that_comes_while_python_starts_reaches_it(
             while time.monotonic() < due_at:
                 continue
             init.send_signal(signal.SIGTERM)
-            assert init.wait(20) == 128 + signal.SIGTERM
+            assert init.wait(90) == 128 + signal.SIGTERM
 
 
 def _is_on_its_way(pid: int) -> bool:

@@ -23,7 +23,7 @@ def load(name):
 
 def run(library: Path, code: str) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-I", "-c", PRELUDE + code, str(library)]
-    return subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(words, capture_output=True, text=True, timeout=90, check=False)
 
 
 def test_a_signal_that_was_sent_is_handled_and_a_fault_is_the_end(library: Path) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 LISTENER = Path(__file__).resolve().parent / "listener.py"
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
-PATIENCE_S = 40.0
+PATIENCE_S = 90.0
 """How long a fact may take to come true: supervisord looks around once a second, and the machine
 may be busy."""
 

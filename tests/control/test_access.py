@@ -122,7 +122,7 @@ def test_over_the_network(start_init: Start, host: str) -> None:
     init.wait_for_log("web entered RUNNING")
 
     def status(headers: dict[str, str]) -> int:
-        connection = http.client.HTTPConnection(host, port, timeout=20)
+        connection = http.client.HTTPConnection(host, port, timeout=90)
         try:
             connection.request("GET", "/nope", headers=headers)
             answer = connection.getresponse()

@@ -32,7 +32,7 @@ CERTIFICATES = Path("/usr/local/share/ca-certificates")
 GET = """
 import json, sys, urllib.error, urllib.request
 try:
-    with urllib.request.urlopen("http://127.0.0.1:8080" + sys.argv[1], timeout=30) as reply:
+    with urllib.request.urlopen("http://127.0.0.1:8080" + sys.argv[1], timeout=90) as reply:
         answer = [reply.status, reply.read().decode()]
 except urllib.error.HTTPError as error:
     answer = [error.code, error.read().decode()]
@@ -231,7 +231,7 @@ class Container:
     def last_line(self) -> str:
         return self.log().rstrip("\n").rpartition("\n")[2]
 
-    def wait_for_log(self, pattern: str, *, times: int = 1, within_s: float = 30.0) -> str:
+    def wait_for_log(self, pattern: str, *, times: int = 1, within_s: float = 90.0) -> str:
         """Wait until the log matches so often. Returns the last match, or its first group."""
 
         def found() -> list[str]:

@@ -272,7 +272,7 @@ class Life:
             for pid in mine:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            self.outer.wait(20)
+            self.outer.wait(90)
         if self.strace is not None:
             try:
                 self.strace.wait(5)

@@ -21,7 +21,7 @@ def run(script: str) -> str:
         [sys.executable, "-I", "-S", "-W", "error", "-c", PRELUDE + script],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr

@@ -89,7 +89,7 @@ def run(
         [sys.executable, "-I", "-S", "-W", "error", "-c", SCRIPT, given, LIBRARY],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         check=False,
         env=env,
     )

@@ -155,7 +155,7 @@ class Relay:
         os.close(self._reports_fd)
         return code
 
-    def drain(self, within_s: float = 30.0) -> int:
+    def drain(self, within_s: float = 60.0) -> int:
         """Everything written so far is where it is to be when this returns the exit code."""
         self.command("drain", within_s)
         return self.wait()

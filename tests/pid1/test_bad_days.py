@@ -179,7 +179,7 @@ HANGS = "import time; time.sleep(60)"
 )
 def test_a_config_helper_gone_mad(body: str, code: int, message: str) -> None:
     init = run_with_helper(body)
-    _, said = init.communicate(timeout=20)
+    _, said = init.communicate(timeout=90)
     assert init.returncode == code
     assert message in said
 
@@ -189,7 +189,7 @@ def test_a_stop_while_the_configuration_is_still_being_read() -> None:
     try:
         wait_for_descendants(init.pid, 1)
         init.send_signal(signal.SIGTERM)
-        _, said = init.communicate(timeout=20)
+        _, said = init.communicate(timeout=90)
         assert init.returncode == 0
         assert "received SIGTERM indicating exit request" in said
     finally:

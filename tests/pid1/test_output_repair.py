@@ -117,7 +117,7 @@ def life(end: Path) -> str:
     return toml + EXTRA + program("web", "child=1000")
 
 
-def lead_a_life(init: Init, end: Path, within_s: float = 30.0) -> None:
+def lead_a_life(init: Init, end: Path, within_s: float = 60.0) -> None:
     init.wait_for_output(r"^a ", times=100, within_s=within_s)
     init.wait_for_output(r"^web +\| web ready", within_s=within_s)
     init.wait_for_output(r"^c +\| crash", within_s=within_s)

@@ -150,7 +150,7 @@ class Running:
         return [int(line.split()[1]) for line in self.said() if line.startswith("got ")]
 
     def wait(self) -> int:
-        return self.outer.wait(20)
+        return self.outer.wait(90)
 
     def end(self) -> None:
         if self.outer.poll() is None:

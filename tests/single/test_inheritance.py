@@ -137,7 +137,7 @@ def test_arguments_may_be_any_bytes(find_init: Callable[[str], Init], name: str)
             [*NAMESPACE, *command],
             capture_output=True,
             check=True,
-            timeout=20,
+            timeout=90,
             env={**os.environ, **env},
         )
         assert ran.stdout == b"|".join([*words, b""])
@@ -162,7 +162,7 @@ def test_closed_standard_descriptors_stay_closed(
             ["sh", "-c", f'exec "$@" {close}', "sh", *command],
             capture_output=True,
             stdin=subprocess.DEVNULL,
-            timeout=20,
+            timeout=90,
             check=False,
         )
         codes.append(ran.returncode)

@@ -223,7 +223,7 @@ def test_a_fault_of_its_own_ends_it() -> None:
             "-c",
             FAULT.format(repo=str(REPO)),
         ],
-        timeout=20,
+        timeout=90,
         check=False,
     )
     assert ran.returncode == -signal.SIGSEGV

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tests.support import children, fds_of, toml_list, wait_for
+from tests.support import PATIENCE_S, children, fds_of, toml_list, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +75,7 @@ def seen(file: Path) -> list[Seen]:
 
 
 def wait_until_seen(
-    file: Path, wanted: Callable[[Seen], object], *, times: int = 1, within_s: float = 30.0
+    file: Path, wanted: Callable[[Seen], object], *, times: int = 1, within_s: float = PATIENCE_S
 ) -> list[Seen]:
     """What it has seen of that kind, as soon as there is so much."""
 
