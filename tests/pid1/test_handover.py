@@ -202,8 +202,8 @@ def test_a_field_that_is_not_known_is_refused_by_name(monkeypatch: pytest.Monkey
         b"initpy-state x 0.1 1\nN",
         b"initpy-state 1 0.1 1\nN",
         b"#!/bin/sh\n",
-        pack(Supervisor())[:-1],
-        pack(Supervisor()) + b"N",
+        pytest.param(pack(Supervisor())[:-1], id="cut off"),
+        pytest.param(pack(Supervisor()) + b"N", id="more behind it"),
     ],
 )
 def test_nonsense_is_refused(raw: bytes) -> None:
