@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from initpy.core.values import Value
     from initpy.linux.signals import Inherited
 
+    ForkHelper = Callable[[str, Callable[[int], int], Value], object]
+
 READ_BYTES = 8192
 CLOSED = -1
 SIGKILL = 9

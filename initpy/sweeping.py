@@ -26,10 +26,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
+    from initpy.helpers import ForkHelper
     from initpy.linux import sweep
     from initpy.linux.sweep import Found, Tree
-
-    ForkHelper = Callable[[str, Callable[[int], int], Value], None]
 
 
 FIRST_LOOK_S, LAST_LOOK_S = 0.05, 3.0

@@ -35,7 +35,9 @@ def ask(loop: Pid1, answer_fd: int) -> int:
     (empty: it can), as a frame, to `answer_fd`. Returns the helper's exit code."""
     try:
         copy = memory_file(repair.packed(loop, 0.0, "a copy"))
-        why_not = _why_not(loop.new_program or 0, loop.image.asking_argv, loop.environment, copy)
+        why_not = _why_not(
+            loop.upgrading.program or 0, loop.image.asking_argv, loop.spawning.environment, copy
+        )
     except Exception as exc:
         why_not = f"it could not be asked: {exc}"
     message = frame(why_not)

@@ -253,7 +253,7 @@ def test_a_helper_that_does_not_read_costs_records_and_holds_nobody_up(
 def test_self_repair_keeps_tracing(start_init: Start, tmp_path: Path) -> None:
     trace = tmp_path / "repaired.trace"
     toml = traced(trace, program("web", "catch=USR1", startsecs=0))
-    faulty = Faulty(start_init, tmp_path, toml, "initpy.pid1:Pid1._spawn before 1")
+    faulty = Faulty(start_init, tmp_path, toml, "initpy.spawning:Spawning.spawn before 1")
     init = faulty.init
     init.wait_for_log(AGAIN)
     init.wait_for_output("web ready")
