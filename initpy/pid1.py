@@ -42,7 +42,7 @@ from initpy.core.states import State
 from initpy.core.supervisor import Supervisor, step
 from initpy.core.timers import Timers
 from initpy.core.words import ended
-from initpy.helpers import Helpers
+from initpy.helpers import Helpers, say
 from initpy.linux import syscalls
 from initpy.linux.children import has_own_proc
 from initpy.linux.environment import given_environment
@@ -63,7 +63,6 @@ from initpy.rest import EndRest, Rest
 from initpy.spawning import Spawning
 from initpy.sweeping import Look, Sweeping
 from initpy.watches import Watches
-from initpy.wire import frame
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -482,9 +481,7 @@ class Pid1:
             if not has_own_proc():  # then nobody is known to catch it
                 return 0
             found = [(key, pid) for key, pid in among if proc.catches(pid, effect.send)]
-            answer = frame(tuple(found))
-            while answer:
-                answer = answer[posix.write(fd, answer) :]
+            say(fd, tuple(found))
             return 0
 
         try:

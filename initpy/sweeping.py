@@ -17,10 +17,10 @@ import time
 from initpy.core.door import SIGKILL
 from initpy.core.messages import RecordTree, SurvivorsFound, SurvivorsGone, TreeRecorded
 from initpy.core.values import Value
+from initpy.helpers import say
 from initpy.linux import syscalls
 from initpy.linux.children import OwnChildren
 from initpy.linux.errnos import ESRCH
-from initpy.wire import frame
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class Sweeping:
         def look(fd: int) -> int:
             from initpy.linux import sweep  # noqa: PLC0415 - in the helper only
 
-            _write(fd, sweep.record_tree(pid))
+            say(fd, sweep.record_tree(pid))
             return 0
 
         try:
@@ -257,7 +257,7 @@ class Sweeping:
         def look(fd: int) -> int:
             from initpy.linux import sweep  # noqa: PLC0415 - in the helper only
 
-            _write(fd, sweep.sweep(marks, leaders))
+            say(fd, sweep.sweep(marks, leaders))
             return 0
 
         self._looking = dict.fromkeys([case.key for case in cases])
@@ -336,9 +336,3 @@ class Sweeping:
 def _first_of(mark: int) -> int:
     """The mark of the first instance of the same process."""
     return (mark >> SPAWN_BITS << SPAWN_BITS) + 1
-
-
-def _write(fd: int, answer: object) -> None:
-    message = frame(answer)
-    while message:
-        message = message[posix.write(fd, message) :]

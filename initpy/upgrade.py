@@ -15,9 +15,9 @@ from initpy import handover, repair
 from initpy.core.door import SIGKILL
 from initpy.core.messages import TimerFired
 from initpy.core.supervisor import OWN_TIMER, Supervisor, step
+from initpy.helpers import say
 from initpy.linux.errnos import errno_name
 from initpy.linux.image import CHECK, VARIABLE, handed_over, memory_file
-from initpy.wire import frame
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,9 +40,7 @@ def ask(loop: Pid1, answer_fd: int) -> int:
         )
     except Exception as exc:
         why_not = f"it could not be asked: {exc}"
-    message = frame(why_not)
-    while message:
-        message = message[posix.write(answer_fd, message) :]
+    say(answer_fd, why_not)
     return 0
 
 
