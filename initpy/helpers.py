@@ -28,7 +28,7 @@ CLOSED = -1
 SIGKILL = 9
 
 
-def say(fd: int, value: object) -> None:
+def send(fd: int, value: object) -> None:
     """In a helper: send this to PID 1.
 
     Raises:

@@ -42,7 +42,7 @@ from initpy.core.states import State
 from initpy.core.supervisor import Supervisor, step
 from initpy.core.timers import Timers
 from initpy.core.words import ended
-from initpy.helpers import Helpers, say
+from initpy.helpers import Helpers, send
 from initpy.linux import syscalls
 from initpy.linux.children import has_own_proc
 from initpy.linux.environment import given_environment
@@ -481,7 +481,7 @@ class Pid1:
             if not has_own_proc():  # then nobody is known to catch it
                 return 0
             found = [(key, pid) for key, pid in among if proc.catches(pid, effect.send)]
-            say(fd, tuple(found))
+            send(fd, tuple(found))
             return 0
 
         try:

@@ -42,12 +42,12 @@ class Faults:
         """When there was one of our own, in the last minute."""
         self.culprits: list[object] = []
         """What was being seen to then, and has not been done since."""
-        self._shortages = 0
+        self.shortages = 0
         """How many turns in a row have failed for lack of memory."""
 
     def note_turn(self) -> None:
         """A turn of the loop has come to its end."""
-        self._shortages = 0
+        self.shortages = 0
 
     def clear(self, suspect: Value) -> None:
         """It has been seen to."""
@@ -56,9 +56,9 @@ class Faults:
 
     def run_short(self, exc: MemoryError) -> None:
         """To execute itself anew takes memory as well: wait, and go on where it was."""
-        self._shortages += 1
+        self.shortages += 1
         self._loop.doing = None
-        if self._shortages > MAX_MEMORY_ERRORS:
+        if self.shortages > MAX_MEMORY_ERRORS:
             self.repair(exc)
         else:
             time.sleep(MEMORY_PAUSE_S)

@@ -17,7 +17,7 @@ import time
 from initpy.core.door import SIGKILL
 from initpy.core.messages import RecordTree, SurvivorsFound, SurvivorsGone, TreeRecorded
 from initpy.core.values import Value
-from initpy.helpers import say
+from initpy.helpers import send
 from initpy.linux import syscalls
 from initpy.linux.children import OwnChildren
 from initpy.linux.errnos import ESRCH
@@ -155,7 +155,7 @@ class Sweeping:
         def look(fd: int) -> int:
             from initpy.linux import sweep  # noqa: PLC0415 - in the helper only
 
-            say(fd, sweep.record_tree(pid))
+            send(fd, sweep.record_tree(pid))
             return 0
 
         try:
@@ -257,7 +257,7 @@ class Sweeping:
         def look(fd: int) -> int:
             from initpy.linux import sweep  # noqa: PLC0415 - in the helper only
 
-            say(fd, sweep.sweep(marks, leaders))
+            send(fd, sweep.sweep(marks, leaders))
             return 0
 
         self._looking = dict.fromkeys([case.key for case in cases])

@@ -15,7 +15,7 @@ from initpy import handover, repair
 from initpy.core.door import SIGKILL
 from initpy.core.messages import TimerFired
 from initpy.core.supervisor import OWN_TIMER, Supervisor, step
-from initpy.helpers import say
+from initpy.helpers import send
 from initpy.linux.errnos import errno_name
 from initpy.linux.image import CHECK, VARIABLE, handed_over, memory_file
 
@@ -40,7 +40,7 @@ def ask(loop: Pid1, answer_fd: int) -> int:
         )
     except Exception as exc:
         why_not = f"it could not be asked: {exc}"
-    say(answer_fd, why_not)
+    send(answer_fd, why_not)
     return 0
 
 
