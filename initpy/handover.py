@@ -29,9 +29,11 @@ from initpy import (
     logging_out,
     logplan,
     ownlog,
-    pid1,
+    parts,
     plan,
+    rest,
     serving,
+    spawning,
     sweeping,
     tracing,
     wire,
@@ -66,11 +68,13 @@ _MODULES = (
     messages,
     orders,
     ownlog,
-    pid1,
+    parts,
     plan,
     reaper,
+    rest,
     serving,
     signals,
+    spawning,
     states,
     supervisor,
     sweeping,
@@ -98,29 +102,33 @@ def _fields(cls: type) -> tuple[str, ...]:
     return names
 
 
-def capture(parts: Mapping[str, object]) -> State:
-    """What the parts say they keep."""
+def capture(parts: Mapping[str, tuple[object, ...]]) -> State:
+    """What the parts say they keep; each belongs to one object, or to several."""
     return {
-        part: {name: getattr(owner, name) for name in type(owner).KEPT}  # type: ignore[attr-defined]
-        for part, owner in parts.items()
+        part: {name: getattr(owner, name) for owner in owners for name in _fields(type(owner))}
+        for part, owners in parts.items()
     }
 
 
-def restore(parts: Mapping[str, object], state: State) -> None:
+def restore(parts: Mapping[str, tuple[object, ...]], state: State) -> None:
     """Give the parts what was captured of them."""
-    for part, owner in parts.items():
-        for name, value in state.get(part, {}).items():
-            setattr(owner, name, value)
+    for part, owners in parts.items():
+        kept = state.get(part, {})
+        for owner in owners:
+            for name in _fields(type(owner)):
+                if name in kept:
+                    setattr(owner, name, kept[name])
 
 
-def verify(parts: Mapping[str, type], state: State) -> None:
+def verify(parts: Mapping[str, tuple[type, ...]], state: State) -> None:
     """See that there is a place for all that was captured.
 
     Raises:
         HandOverError: there is none for something.
     """
     for part, kept in state.items():
-        names = vars(parts[part])["KEPT"] if part in parts else kept if part == OWN else ()
+        known = {name for owner in parts.get(part, ()) for name in _fields(owner)}
+        names = kept if part == OWN else known
         for name in kept:
             if name not in names:
                 raise HandOverError(f"the state has {part}.{name} in it, which is not known")

@@ -11,7 +11,7 @@ import posix
 from initpy.core.messages import WARN
 from initpy.linux import syscalls
 from initpy.linux.spawn import fork_helper
-from initpy.wire import Frames, WireError
+from initpy.wire import Frames, WireError, frame
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,9 +21,22 @@ if TYPE_CHECKING:
     from initpy.core.values import Value
     from initpy.linux.signals import Inherited
 
+    ForkHelper = Callable[[str, Callable[[int], int], Value], object]
+
 READ_BYTES = 8192
 CLOSED = -1
 SIGKILL = 9
+
+
+def send(fd: int, value: object) -> None:
+    """In a helper: send this to PID 1.
+
+    Raises:
+        OSError: nobody listens any more.
+    """
+    message = frame(value)
+    while message:
+        message = message[posix.write(fd, message) :]
 
 
 class Helper:

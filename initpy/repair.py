@@ -52,8 +52,12 @@ from initpy.linux.memory import OomKills
 from initpy.linux.reaper import exit_status
 from initpy.linux.signals import SIGCHLD, Signals, block_all, set_mask
 from initpy.logging_out import LoggingOut
-from initpy.pid1 import CONFIG_HELPER_DIED, LOG, Pid1, RelayOutput, ServeControl, TraceFacts
+from initpy.parts import CONFIG_HELPER_DIED
+from initpy.pid1 import LOG, Pid1
+from initpy.renewal import Faults
+from initpy.rest import Rest
 from initpy.serving import Serving
+from initpy.spawning import Spawning
 from initpy.sweeping import Sweeping
 from initpy.tracing import Tracing
 
@@ -123,8 +127,8 @@ def _drop_what_fails_again(loop: Pid1) -> None:
     culprit, at = _name_of(loop, loop.at), loop.at
     if culprit is None:
         return
-    if culprit not in loop.culprits:
-        loop.culprits = [*loop.culprits[1 - MAX_CULPRITS :], culprit]
+    if culprit not in loop.faults.culprits:
+        loop.faults.culprits = [*loop.faults.culprits[1 - MAX_CULPRITS :], culprit]
         return
     name = culprit if isinstance(culprit, str) else type(culprit).__name__
     loop.log.queue(CRITICAL, f"this has failed twice, and is dropped: {name}")
@@ -152,7 +156,7 @@ def _name_of(loop: Pid1, at: object) -> Value | str | None:
     for helper in loop.helpers.by_pid.values():
         if helper.fd == at:
             return f"what the {helper.name} helper {helper.pid} says"
-    for pid, fd in loop.reasons.items():
+    for pid, fd in loop.spawning.reasons.items():
         if fd == at:
             return f"whether {pid} could be executed"
     return LOG if at == loop.log.fd else "a signal"
@@ -179,11 +183,11 @@ def _put_in_place_of(loop: Pid1, effect: Value) -> None:
 
 
 def _bury_without_ceremony(loop: Pid1, dead: Dead) -> None:
-    if dead.pid in loop.keys:
-        key = loop.keys.pop(dead.pid)
+    if dead.pid in loop.spawning.keys:
+        key = loop.spawning.keys.pop(dead.pid)
         loop.facts.append(Exited(key, dead.pid, exit_status(dead.wait_status)))
     loop.helpers.by_pid.pop(dead.pid, None)
-    loop.commands.pop(dead.pid, None)
+    loop.spawning.commands.pop(dead.pid, None)
 
 
 def _give_up_fd(loop: Pid1, fd: int) -> None:
@@ -194,10 +198,10 @@ def _give_up_fd(loop: Pid1, fd: int) -> None:
             loop.helpers.hang_up(helper)
             syscalls.kill(helper.pid, SIGKILL)
             return
-    for pid, reason_fd in loop.reasons.items():
+    for pid, reason_fd in loop.spawning.reasons.items():
         if reason_fd == fd:
-            del loop.reasons[pid]
-            loop.close(fd)
+            del loop.spawning.reasons[pid]
+            loop.watches.close(fd)
             return
 
 
@@ -208,27 +212,17 @@ def _heal(loop: Pid1, *, is_new: bool = False) -> None:
     """`is_new`: this is another initpy than the one before it."""
     queued = (*loop.facts, *loop.at_once, *loop.effects)
     facts, effects = what_is_missing(
-        loop.state, loop.timers, loop.keys, loop.reasons, loop.sweeping.cases(), queued
+        loop.state,
+        loop.timers,
+        loop.spawning.keys,
+        loop.spawning.reasons,
+        loop.sweeping.cases(),
+        queued,
     )
     loop.facts += facts
     loop.at_once += effects
-    loop.sweeping.heal(set(loop.keys.values()))
-    if loop.output is not None:
-        helpers = loop.helpers.by_pid.values()
-        relays = [it.pid for it in helpers if isinstance(it.task, RelayOutput)]
-        loop.output.heal(relays, loop.keys, is_new=is_new)
-    if loop.serving is not None:
-        helpers = loop.helpers.by_pid.values()
-        servers = [it.pid for it in helpers if isinstance(it.task, ServeControl)]
-        if loop.events is not None:
-            loop.serving.events = loop.events
-            loop.events.heal(loop.keys)
-        loop.serving.heal(servers, is_new=is_new)
-        loop.restart_orphaned_listeners()
-    if loop.tracing is not None:
-        helpers = loop.helpers.by_pid.values()
-        tracers = [it.pid for it in helpers if isinstance(it.task, TraceFacts)]
-        loop.tracing.heal(tracers, is_new=is_new)
+    loop.sweeping.heal(set(loop.spawning.keys.values()))
+    loop.parts.heal(loop.spawning.keys, is_new=is_new)
 
 
 def what_is_missing(
@@ -294,43 +288,44 @@ def verify(state: handover.State) -> None:
     """
     handover.verify(
         {
-            "loop": Pid1,
-            "timers": Timers,
-            "helpers": Helpers,
-            "sweeping": Sweeping,
-            "log": LogWriter,
-            "signals": Signals,
-            "memory": OomKills,
-            "image": Image,
-            "output": LoggingOut,
-            "serving": Serving,
-            "events": EventPipes,
-            "tracing": Tracing,
+            "loop": (Pid1, Spawning, Rest, Faults),
+            "timers": (Timers,),
+            "helpers": (Helpers,),
+            "sweeping": (Sweeping,),
+            "log": (LogWriter,),
+            "signals": (Signals,),
+            "memory": (OomKills,),
+            "image": (Image,),
+            "output": (LoggingOut,),
+            "serving": (Serving,),
+            "events": (EventPipes,),
+            "tracing": (Tracing,),
         },
         state,
     )
 
 
-def parts_of(loop: Pid1) -> dict[str, object]:
-    """What a state consists of."""
-    parts: dict[str, object] = {
-        "loop": loop,
-        "timers": loop.timers,
-        "helpers": loop.helpers,
-        "sweeping": loop.sweeping,
-        "log": loop.log,
-        "signals": loop.signals,
-        "memory": loop.oom_kills,
-        "image": loop.image,
+def parts_of(loop: Pid1) -> dict[str, tuple[object, ...]]:
+    """What a state consists of, and whose it is. What has been moved out of the loop in the house
+    is the loop's in the state, as ever: so the versions before and after can take over."""
+    parts: dict[str, tuple[object, ...]] = {
+        "loop": (loop, loop.spawning, loop.rest, loop.faults),
+        "timers": (loop.timers,),
+        "helpers": (loop.helpers,),
+        "sweeping": (loop.sweeping,),
+        "log": (loop.log,),
+        "signals": (loop.signals,),
+        "memory": (loop.spawning.oom_kills,),
+        "image": (loop.image,),
     }
-    if loop.output is not None:
-        parts["output"] = loop.output
-    if loop.serving is not None:
-        parts["serving"] = loop.serving
-    if loop.events is not None:
-        parts["events"] = loop.events
-    if loop.tracing is not None:
-        parts["tracing"] = loop.tracing
+    for name, part in (
+        ("output", loop.parts.output),
+        ("serving", loop.parts.serving),
+        ("events", loop.parts.events),
+        ("tracing", loop.parts.tracing),
+    ):
+        if part is not None:
+            parts[name] = (part,)
     return parts
 
 
@@ -355,17 +350,15 @@ def hand_over(loop: Pid1, now: float, whom: str, program: int | None) -> NoRetur
         loop.signals.take(loop.taken)
         fd = memory_file(packed(loop, now, whom))
         kept = [
-            *loop.reasons.values(),
-            *[command.reason_fd for command in loop.commands.values()],
+            *loop.spawning.reasons.values(),
+            *[command.reason_fd for command in loop.spawning.commands.values()],
             *[helper.fd for helper in loop.helpers.by_pid.values() if helper.fd != CLOSED],
-            *(loop.output.fds() if loop.output is not None else ()),
-            *(loop.serving.fds() if loop.serving is not None else ()),
-            *(loop.tracing.fds() if loop.tracing is not None else ()),
+            *loop.parts.fds(),
         ]
         try:
             if program is None:
-                loop.image.execute_again(loop.environment, fd, kept)
-            execute(program, loop.image.argv, loop.environment, fd, kept)
+                loop.image.execute_again(loop.spawning.environment, fd, kept)
+            execute(program, loop.image.argv, loop.spawning.environment, fd, kept)
         finally:
             syscalls.close(fd)
     finally:
@@ -375,27 +368,27 @@ def hand_over(loop: Pid1, now: float, whom: str, program: int | None) -> NoRetur
 def take_over(loop: Pid1, state: handover.State, version: str) -> None:
     """Go on where the image before this one has stopped."""
     if "output" in state:
-        loop.begin_output()
+        loop.parts.begin_output()
     if "serving" in state:
-        loop.begin_serving()
+        loop.parts.begin_serving()
     if "events" in state:
-        loop.begin_events()
+        loop.parts.begin_events()
     if "tracing" in state:
-        loop.begin_tracing()
+        loop.parts.begin_tracing()
     handover.restore(parts_of(loop), state)
-    if loop.serving is not None:
-        loop.log.keep = loop.serving.keep_own_log()
+    if loop.parts.serving is not None:
+        loop.log.keep = loop.parts.serving.keep_own_log()
     loop.image.keep_name()
-    seen = loop.oom_kills.seen
-    loop.oom_kills = OomKills(loop.oom_file)
-    loop.oom_kills.seen = seen
+    seen = loop.spawning.oom_kills.seen
+    loop.spawning.oom_kills = OomKills(loop.spawning.oom_file)
+    loop.spawning.oom_kills.seen = seen
     for helper in loop.helpers.by_pid.values():
         loop.helpers.watch(helper)
         if isinstance(helper.task, Upgrade) and not helper.answered:
             helper.answered = True  # of a program that is not open any more
-            loop.upgrade_answer = "a self-repair has come between, ask again"
-    for pid, fd in loop.reasons.items():
-        loop.watch_reason(pid, fd)
+            loop.upgrading.answer = "a self-repair has come between, ask again"
+    for pid, fd in loop.spawning.reasons.items():
+        loop.spawning.watch_reason(pid, fd)
     own = state[handover.OWN]
     _heal(loop, is_new=own["whom"] != "itself")
     if SIGCHLD not in loop.taken:
@@ -403,7 +396,7 @@ def take_over(loop: Pid1, state: handover.State, version: str) -> None:
     whom = own["whom"]
     if whom != "itself":
         whom = f"initpy {version}, as initpy {__version__},"
-    count = len(loop.keys)
+    count = len(loop.spawning.keys)
     processes = "1 process" if count == 1 else f"{count} processes"
     ms = (time.monotonic() - own["began_at"]) * 1000
     loop.log.queue(INFO, f"took over {processes} from {whom} after {ms:.0f} ms")

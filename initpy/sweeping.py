@@ -17,19 +17,18 @@ import time
 from initpy.core.door import SIGKILL
 from initpy.core.messages import RecordTree, SurvivorsFound, SurvivorsGone, TreeRecorded
 from initpy.core.values import Value
+from initpy.helpers import send
 from initpy.linux import syscalls
 from initpy.linux.children import OwnChildren
 from initpy.linux.errnos import ESRCH
-from initpy.wire import frame
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
+    from initpy.helpers import ForkHelper
     from initpy.linux import sweep
     from initpy.linux.sweep import Found, Tree
-
-    ForkHelper = Callable[[str, Callable[[int], int], Value], None]
 
 
 FIRST_LOOK_S, LAST_LOOK_S = 0.05, 3.0
@@ -156,7 +155,7 @@ class Sweeping:
         def look(fd: int) -> int:
             from initpy.linux import sweep  # noqa: PLC0415 - in the helper only
 
-            _write(fd, sweep.record_tree(pid))
+            send(fd, sweep.record_tree(pid))
             return 0
 
         try:
@@ -258,7 +257,7 @@ class Sweeping:
         def look(fd: int) -> int:
             from initpy.linux import sweep  # noqa: PLC0415 - in the helper only
 
-            _write(fd, sweep.sweep(marks, leaders))
+            send(fd, sweep.sweep(marks, leaders))
             return 0
 
         self._looking = dict.fromkeys([case.key for case in cases])
@@ -337,9 +336,3 @@ class Sweeping:
 def _first_of(mark: int) -> int:
     """The mark of the first instance of the same process."""
     return (mark >> SPAWN_BITS << SPAWN_BITS) + 1
-
-
-def _write(fd: int, answer: object) -> None:
-    message = frame(answer)
-    while message:
-        message = message[posix.write(fd, message) :]

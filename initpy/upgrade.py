@@ -15,9 +15,9 @@ from initpy import handover, repair
 from initpy.core.door import SIGKILL
 from initpy.core.messages import TimerFired
 from initpy.core.supervisor import OWN_TIMER, Supervisor, step
+from initpy.helpers import send
 from initpy.linux.errnos import errno_name
 from initpy.linux.image import CHECK, VARIABLE, handed_over, memory_file
-from initpy.wire import frame
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ def ask(loop: Pid1, answer_fd: int) -> int:
     (empty: it can), as a frame, to `answer_fd`. Returns the helper's exit code."""
     try:
         copy = memory_file(repair.packed(loop, 0.0, "a copy"))
-        why_not = _why_not(loop.new_program or 0, loop.image.asking_argv, loop.environment, copy)
+        why_not = _why_not(
+            loop.upgrading.program or 0, loop.image.asking_argv, loop.spawning.environment, copy
+        )
     except Exception as exc:
         why_not = f"it could not be asked: {exc}"
-    message = frame(why_not)
-    while message:
-        message = message[posix.write(answer_fd, message) :]
+    send(answer_fd, why_not)
     return 0
 
 

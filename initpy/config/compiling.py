@@ -5,12 +5,12 @@ from __future__ import annotations
 from initpy.config.accounts import Credentials, credentials, own_credentials
 from initpy.config.controlling import control_plan
 from initpy.config.expansion import expanded
-from initpy.config.kinds import SignalTable
 from initpy.config.outputs import OWN_NAME, TEXT, Defaults, outputs, stream_forms
 from initpy.config.paths import dirname, join
 from initpy.config.problems import escaped, nearest, shown
 from initpy.config.reading import wrong_in_name
 from initpy.config.settings import MAX_PROCESSES, ONESHOT, SIGNALS
+from initpy.config.signalkinds import SignalTable
 from initpy.core.ordering import CycleError, tiers, with_first
 from initpy.core.values import Value, replace
 from initpy.eventplan import ListenerPlan

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from initpy.config.expansion import expanded
-from initpy.config.kinds import Flag, Kind, OneOf, Seconds, Text, Whole, is_template, is_whole
+from initpy.config.kinds import Flag, Kind, OneOf, Seconds, Whole, is_template, is_whole
 from initpy.config.problems import shown
 from initpy.config.tables import Field, read_fields, schema_of
+from initpy.config.texts import Text
 from initpy.core.values import Value
 from initpy.logplan import (
     FILE,

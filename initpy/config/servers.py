@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from initpy.config.expansion import expanded
-from initpy.config.kinds import Account, Kind, Text, has_no_nul, is_whole
+from initpy.config.kinds import Account, Kind, has_no_nul, is_whole
 from initpy.config.problems import kind_of, shown
+from initpy.config.texts import Text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

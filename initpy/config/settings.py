@@ -9,26 +9,20 @@ from __future__ import annotations
 from initpy.config.kinds import (
     Account,
     Autorestart,
-    Command,
     Condition,
-    Environment,
     ExitCodes,
     Flag,
     Kind,
-    Names,
-    NamesAmong,
     OneOf,
     Seconds,
-    SignalAction,
-    SignalTable,
-    StopSignal,
-    Text,
     Umask,
     Whole,
 )
 from initpy.config.outputs import ByteSize, Output, Pattern, RateLimitTable
 from initpy.config.servers import Accounts, Listen, Secret, SocketPath, Subsection
+from initpy.config.signalkinds import SignalAction, SignalTable, StopSignal
 from initpy.config.tables import BackoffTable, RestartLimitTable, RlimitTable
+from initpy.config.texts import Command, Environment, Names, NamesAmong, Text
 from initpy.control.events.kinds import PARENTS, TYPES
 from initpy.core.values import Value, replace
 from initpy.eventplan import BUFFER_SIZE

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from initpy import __version__, controlplan, eventplan, logplan, plan
 from initpy.core import door, messages, orders, states, supervisor
-from initpy.core.messages import Log
 from initpy.core.values import Value
 from initpy.ctl import console, exits
 from initpy.tracefile import MAGIC
@@ -297,7 +296,3 @@ class _Builder:
         if kind == "d":
             return dict(zip(built[::2], built[1::2], strict=True))
         return self._known[kind](**dict(zip(self._classes[kind], built, strict=True)))
-
-
-WORDING = (Log,)
-"""What may be said otherwise, and still be the same decision."""

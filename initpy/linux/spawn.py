@@ -68,7 +68,7 @@ MARK_VARIABLE = b"INITPY_PROCESS"
     TO_EXEC,
     EXEC,
 ) = range(10)
-"""The steps on the way to exec; docker/binary/spawn.c has the same."""
+"""The steps on the way to exec; docker/binary/child.c has the same."""
 
 STEPS = (
     "prepare '{1}'",

@@ -25,7 +25,12 @@ SETTLE_S = 0.3
 SIGNALS = 20
 ORPHANS = 20_000
 STORM_S = 2.0
+"""The span in which starts are counted."""
+CALM_S = 2.0
+"""From the last program's start until an init has nothing more to do: its helpers have left, and it
+has given back what only its start needed. Each peer would show that in its own way, if at all."""
 IDLE_S = 10.0
+"""The span in which syscalls are counted."""
 ATTACH_S = 1.0
 """strace itself wakes what it attaches to; what is seen in this time does not count."""
 
@@ -175,7 +180,7 @@ def _memory(peer: Peer, workshop: Workshop, results: Results) -> None:
     for count in (1, 50, 200) if peer.many else (1,):
         with Stage(peer, workshop, ["w"] * count) as stage:
             stage.wait_for(START, count, within_s=60.0)
-            time.sleep(2.0)
+            time.sleep(CALM_S)
             results.add(f"pss-{count}", peer, _pss_kb(stage.init_pid))
             if count == 50:
                 results.add("pss-all", peer, sum(map(_pss_kb, stage.helpers())))
@@ -188,7 +193,7 @@ def _idle(peer: Peer, workshop: Workshop, results: Results) -> None:
         return
     with Stage(peer, workshop, ["w"] * 50) as stage:
         stage.wait_for(START, 50, within_s=60.0)
-        time.sleep(2.0)
+        time.sleep(CALM_S)
         trace = workshop.folder / "strace"
         pids = [f"-p{pid}" for pid in stage.helpers()]
         since = time.time() + ATTACH_S

@@ -32,6 +32,9 @@ SIZES = {"64 KiB pieces": PIECE_BYTES, LINES: LINE_BYTES}
 MAX_BYTES = 50 * 2**20
 MANY, MANY_PROGRAMS = 200, ", 200 programs"
 WITHIN_S = 600.0
+AFTERWARDS_S = 0.5
+"""From the floods' end until the relay is at rest: nothing tells when it has written the last of it
+and given back what it needed for that."""
 HONCHO_PART = 16
 """It gets only so small a part of the bytes, for it would take minutes."""
 
@@ -185,8 +188,8 @@ class Bench:
             until = time.monotonic() + WITHIN_S
             while len(self._results()) < programs and time.monotonic() < until:
                 most = max(most, _pss_kb(relay))
-                time.sleep(0.1)
-            time.sleep(0.5)
+                time.sleep(0.1)  # to look takes the kernel's time, which is the floods' as well
+            time.sleep(AFTERWARDS_S)
             after = _pss_kb(relay)
             init.terminate()
         shutil.rmtree(work)

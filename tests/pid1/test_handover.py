@@ -17,7 +17,11 @@ from initpy.core.states import State
 from initpy.core.supervisor import Supervisor
 from initpy.handover import HandOverError, pack, unpack
 from initpy.linux import image
-from initpy.repair import what_is_missing
+from initpy.pid1 import Pid1
+from initpy.renewal import Faults
+from initpy.repair import verify, what_is_missing
+from initpy.rest import Rest
+from initpy.spawning import Spawning
 from initpy.sweeping import Case
 from tests.core.specs import plan, spec
 from tests.core.test_supervisor_machine import WholeLives
@@ -153,6 +157,17 @@ def test_an_object_comes_back_with_what_it_keeps() -> None:
 def test_all_that_an_object_has_is_kept() -> None:
     """Or it has to be made anew by who takes over."""
     assert vars(Case("web", 7, 15)).keys() == set(Case.KEPT)
+
+
+def test_what_the_loop_once_kept_has_a_place_in_its_rooms() -> None:
+    """Earlier versions hand all of this over as the loop's own."""
+    kept = (
+        "at_once commands culprits dead effects ending_code environment exit_code facts faults"
+        " held keys oom_file reasons rest_signal state sweeps taken"
+    )
+    verify({"loop": dict.fromkeys(kept.split())})
+    rooms = [*Pid1.KEPT, *Spawning.KEPT, *Rest.KEPT, *Faults.KEPT]
+    assert sorted(rooms) == sorted(set(rooms))
 
 
 @pytest.mark.parametrize("value", [object(), 1j, {1: object()}, frozenset()])

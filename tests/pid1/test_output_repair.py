@@ -84,8 +84,8 @@ def test_hand_overs_leave_no_descriptor_behind(start_either: Start, tmp_path: Pa
 
 OUT = "initpy.logging_out"
 POINTS = {
-    "a plan": "initpy.pid1:Pid1._take_plan",
-    "the beginning": "initpy.pid1:Pid1.begin_output",
+    "a plan": "initpy.parts:Parts.take_plan",
+    "the beginning": "initpy.parts:Parts.begin_output",
     "its taking": f"{OUT}:LoggingOut.set_plan",
     "pipes": f"{OUT}:LoggingOut._make_pipes",
     "a pipe": f"{OUT}:Pipe.__init__",
@@ -104,7 +104,7 @@ POINTS = {
     "draining": f"{OUT}:LoggingOut.drain",
     "the drain's end": f"{OUT}:LoggingOut._end_drain",
     "staying away": f"{OUT}:LoggingOut.stay_away",
-    "a child's fds": "initpy.pid1:Pid1._output_fds",
+    "a child's fds": "initpy.parts:Parts.output_fds",
 }
 
 EXTRA = "# what a reload takes away\n"

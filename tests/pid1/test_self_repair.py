@@ -37,7 +37,9 @@ BUG = r"CRIT a bug in initpy: InjectedError\('001'\); executing itself anew, pro
 
 
 def test_it_says_what_was_wrong_and_goes_on(start_either: Start, tmp_path: Path) -> None:
-    faulty = Faulty(start_either, tmp_path, program("web"), "initpy.pid1:Pid1._spawn before 1")
+    faulty = Faulty(
+        start_either, tmp_path, program("web"), "initpy.spawning:Spawning.spawn before 1"
+    )
     init = faulty.init
     init.wait_for_output("web ready")
     init.wait_for_log("entered RUNNING")
@@ -63,12 +65,12 @@ POINTS = {
     "reaping": "initpy.pid1:Pid1._reap",
     "the kernel's dead": "initpy.pid1:reap",
     "a burial": "initpy.pid1:Pid1._bury",
-    "a program's": "initpy.pid1:Pid1._bury_program",
+    "a program's": "initpy.spawning:Spawning.bury",
     "a helper's": "initpy.helpers:Helpers.bury",
-    "a stop command's": "initpy.pid1:Pid1._bury_stop_command",
+    "a stop command's": "initpy.spawning:Spawning.bury_stop_command",
     "an orphan's": "initpy.sweeping:Sweeping.bury",
     "an exit status": "initpy.pid1:exit_status",
-    "a reason": "initpy.pid1:Pid1._read_reason",
+    "a reason": "initpy.spawning:Spawning._read_reason",
     "a helper's words": "initpy.helpers:Helpers.hear",
     "an answer": "initpy.pid1:Pid1._take_value",
     "a helper's end": "initpy.pid1:Pid1._take_end",
@@ -82,14 +84,14 @@ POINTS = {
     "a fact": "initpy.pid1:Pid1._take_first",
     "an effect": "initpy.pid1:Pid1._do_first",
     "carrying out": "initpy.pid1:Pid1._carry_out",
-    "a spawn": "initpy.pid1:Pid1._spawn",
-    "fork": "initpy.pid1:spawn",
+    "a spawn": "initpy.spawning:Spawning.spawn",
+    "fork": "initpy.spawning:spawn",
     "a helper's fork": "initpy.helpers:fork_helper",
     "a mark": "initpy.sweeping:Sweeping.next_mark",
     "forgetting": "initpy.sweeping:Sweeping.forget",
-    "watching": "initpy.pid1:Pid1._watch 3",  # the first two are before the loop
-    "closing": "initpy.pid1:Pid1.close",
-    "a kill": "initpy.pid1:Pid1._kill",
+    "watching": "initpy.watches:Watches.watch 3",  # the first two are before the loop
+    "closing": "initpy.watches:Watches.close",
+    "a kill": "initpy.spawning:Spawning.kill",
     "its syscall": "initpy.linux.syscalls:kill",
     "survivors": "initpy.sweeping:Sweeping.end",
     "a look": "initpy.sweeping:Sweeping._start_look",
@@ -97,16 +99,16 @@ POINTS = {
     "a look's end": "initpy.sweeping:Sweeping.end_look",
     "a tree": "initpy.sweeping:Sweeping.record_tree",
     "a tree's answer": "initpy.sweeping:Sweeping.take_tree",
-    "a stop command": "initpy.pid1:Pid1._run_stop_command",
+    "a stop command": "initpy.spawning:Spawning.run_stop_command",
     "who catches": "initpy.pid1:Pid1._find_catchers",
     "the config": "initpy.pid1:Pid1._start_config_helper",
-    "the rest": "initpy.pid1:Pid1._kill_rest",
+    "the rest": "initpy.rest:Rest.kill",
     "a line": "initpy.linux.log:LogWriter.queue",
     "its writing": "initpy.linux.log:LogWriter.flush",
     "watching the log": "initpy.pid1:Pid1._watch_log",
 }
 
-FAST = "from initpy import pid1; pid1.MAX_FAULTS = 10**6\n"
+FAST = "from initpy import renewal; renewal.MAX_FAULTS = 10**6\n"
 """Any number of faults, for tests of many in one life."""
 
 LIVES = 12
@@ -178,12 +180,13 @@ def test_a_fault_at_every_point(start_init: Start, tmp_path: Path, point: str, w
 
 
 def test_a_fault_in_every_line(start_init: Start, tmp_path: Path) -> None:
-    """In one life, in each line of the loop, of the helpers and of the sweeps, when it is reached
-    for the first time: some 500 faults, and as many images."""
+    """In one life, in each line of the loop, of its rooms, of the helpers and of the sweeps, when
+    it is reached for the first time: some 500 faults, and as many images."""
     marks = tmp_path / "marks"
     # The same fact meets with more than two of them.
     patch = FAST + "from initpy import repair; repair._drop_what_fails_again = lambda _: None\n"
-    lines = "lines initpy.pid1 initpy.helpers initpy.sweeping\n"
+    rooms = "initpy.parts initpy.rest initpy.spawning initpy.watches"
+    lines = f"lines initpy.pid1 {rooms} initpy.helpers initpy.sweeping\n"
     faulty = Faulty(start_init, tmp_path, lives(marks), lines, patch=patch)
     lead_a_life(faulty.init, marks, within_s=300)
     struck = (faulty.folder / "001").read_text().count(".py:")
@@ -239,10 +242,10 @@ def wait_for_starts(marks: Path, count: int) -> None:
     "point",
     [
         "initpy.pid1:step after 150",
-        "initpy.pid1:spawn after 100",
-        "initpy.pid1:Pid1._bury_program before 1",
+        "initpy.spawning:spawn after 100",
+        "initpy.spawning:Spawning.bury before 1",
         "initpy.pid1:Pid1._find_catchers before 1",
-        "initpy.pid1:Pid1._kill after 100",
+        "initpy.spawning:Spawning.kill after 100",
     ],
 )
 def test_with_200_programs_none_is_lost_and_none_starts_twice(
@@ -341,7 +344,7 @@ def test_a_timer_that_is_due_later_fires_when_it_is_due(
 def test_queued_facts_and_unfinished_effects_go_along(start_init: Start, tmp_path: Path) -> None:
     """A boot of many is one long queue; the fault is in its midst."""
     marks = tmp_path / "marks"
-    faulty = Faulty(start_init, tmp_path, sleepers(50, marks), "initpy.pid1:spawn before 20")
+    faulty = Faulty(start_init, tmp_path, sleepers(50, marks), "initpy.spawning:spawn before 20")
     wait_for_starts(marks, 50)
     faulty.init.wait_for_log("entered RUNNING", times=50)
     assert faulty.init.stop() == 0
@@ -472,13 +475,13 @@ def test_an_effect_that_fails_twice_is_dropped_and_the_core_told(
 ) -> None:
     """This program cannot be spawned, for a bug; the others can."""
     poison = """
-from initpy.pid1 import Pid1
-spawn = Pid1._spawn
+from initpy.spawning import Spawning
+spawn = Spawning.spawn
 def bad_spawn(self, key):
     if key == "bad":
         raise InjectedError("poison")
     spawn(self, key)
-Pid1._spawn = bad_spawn
+Spawning.spawn = bad_spawn
 """
     backoff = {"initial": 0.05, "factor": 1, "max": 0.05, "jitter": 0}
     toml = program("bad", startretries=1, critical=False, backoff=backoff) + program("web")
@@ -589,7 +592,7 @@ def test_a_state_that_cannot_be_carried_is_gone_on_with_in_place(
 ) -> None:
     odd = "from initpy import repair; packed = repair.packed\n"
     odd += "def bad(loop, *rest):\n"
-    odd += "    loop.culprits.append(object())\n    return packed(loop, *rest)\n"
+    odd += "    loop.faults.culprits.append(object())\n    return packed(loop, *rest)\n"
     odd += "repair.packed = bad\n"
     faulty = Faulty(start_either, tmp_path, USR1 + program("web"), BUG_ON_USR1, patch=odd)
     init = faulty.init

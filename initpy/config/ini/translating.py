@@ -16,9 +16,10 @@ from initpy.config.ini.values import (
     lone_percent,
     value_of,
 )
-from initpy.config.kinds import Command, Environment, Text, flag_of, is_template
+from initpy.config.kinds import flag_of, is_template
 from initpy.config.problems import Problem, nearest, shown
 from initpy.config.settings import EVENTLISTENER, GROUP, INIT, PROGRAM
+from initpy.config.texts import Command, Environment, Text
 from initpy.core.values import Value
 
 TYPE_CHECKING = False

@@ -9,16 +9,8 @@ from __future__ import annotations
 import re
 import shlex
 
-from initpy.config.kinds import (
-    Autorestart,
-    Environment,
-    ExitCodes,
-    Flag,
-    Names,
-    Seconds,
-    Whole,
-    flag_of,
-)
+from initpy.config.kinds import Autorestart, ExitCodes, Flag, Seconds, Whole, flag_of
+from initpy.config.texts import Environment, Names
 from initpy.config.toml import FloatText
 
 TYPE_CHECKING = False
