@@ -239,6 +239,7 @@ class Pid1:
             self.log.line,
             self._take_value,
             self._take_end,
+            lambda: self.oom_file,
         )
         self.sweeping = Sweeping(
             self._fork_helper,
@@ -869,7 +870,8 @@ class Pid1:
                 if self.output is None:
                     self._end()
                 else:
-                    self.output.drain(self.state.end_at)
+                    last_s = self.tracing.LAST_S if self.tracing is not None else 0.0
+                    self.output.drain(self.state.end_at - last_s)
             case Notice():
                 if self.serving is not None:
                     self.serving.note(effect)
