@@ -390,7 +390,10 @@ def take_over(loop: Pid1, state: handover.State, version: str) -> None:
     loop.oom_kills = OomKills(loop.oom_file)
     loop.oom_kills.seen = seen
     for helper in loop.helpers.by_pid.values():
-        loop.helpers.watch(helper)
+        try:
+            loop.helpers.watch(helper)
+        except OSError:  # no memory for it; there will be another
+            _give_up_fd(loop, helper.fd)
         if isinstance(helper.task, Upgrade) and not helper.answered:
             helper.answered = True  # of a program that is not open any more
             loop.upgrade_answer = "a self-repair has come between, ask again"
