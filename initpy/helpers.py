@@ -70,9 +70,10 @@ class Helpers:
         say: Callable[[str, str], None],
         take_value: Callable[[Helper, object], None],
         take_end: Callable[[Helper, ExitStatus], None],
+        oom_file: Callable[[], bytes],
     ) -> None:
         """`watch` and `close` are for the helpers' fds, `say` for the log; `take_value` and
-        `take_end` see to what a helper says, and to its end."""
+        `take_end` see to what a helper says, and to its end. `oom_file` is as in the plan."""
         self.by_pid: dict[int, Helper] = {}
         self._inherited = inherited
         self._watch = watch
@@ -80,6 +81,7 @@ class Helpers:
         self._say = say
         self._take_value = take_value
         self._take_end = take_end
+        self._oom_file = oom_file
 
     def fork(self, name: str, body: Callable[[int], int], task: Value) -> int:
         """Start a helper that runs `body` with the fd to write its answer to. Returns its pid.
@@ -87,8 +89,20 @@ class Helpers:
         Raises:
             OSError: pipe or fork failed; or nobody could hear it, and it is none of ours any more.
         """
+
+        def expendable_body(fd: int) -> int:
+            try:
+                from initpy.linux import victim  # noqa: PLC0415 - in the helper only
+
+                victim.come_before(posix.getppid(), self._oom_file())
+            except ImportError:  # the files of initpy are gone: then as it is
+                pass
+            return body(fd)
+
         pid, fd = fork_helper(
-            body, self._inherited, lambda pid, fd: self._record(Helper(pid, fd, name, task))
+            expendable_body,
+            self._inherited,
+            lambda pid, fd: self._record(Helper(pid, fd, name, task)),
         )
         try:
             self.watch(self.by_pid[pid])

@@ -274,7 +274,8 @@ class Parts:
         if self.output is None:
             self._end()
         else:
-            self.output.drain(until)
+            last_s = self.tracing.LAST_S if self.tracing is not None else 0.0
+            self.output.drain(until - last_s)
 
     def _end(self) -> None:
         """All that was to be done is done."""

@@ -154,6 +154,7 @@ class Pid1:
             self.log.line,
             self._take_value,
             self._take_end,
+            lambda: self.spawning.oom_file,
         )
         self.sweeping = Sweeping(
             self.helpers.fork,

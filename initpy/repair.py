@@ -383,7 +383,10 @@ def take_over(loop: Pid1, state: handover.State, version: str) -> None:
     loop.spawning.oom_kills = OomKills(loop.spawning.oom_file)
     loop.spawning.oom_kills.seen = seen
     for helper in loop.helpers.by_pid.values():
-        loop.helpers.watch(helper)
+        try:
+            loop.helpers.watch(helper)
+        except OSError:  # no memory for it; there will be another
+            _give_up_fd(loop, helper.fd)
         if isinstance(helper.task, Upgrade) and not helper.answered:
             helper.answered = True  # of a program that is not open any more
             loop.upgrading.answer = "a self-repair has come between, ask again"

@@ -170,9 +170,13 @@ class Serving:
             self._start()
             return
         if not self._watched and not self._is_away:
-            for listener in self._listeners:
-                self._watch(listener.fd, self._start)
             self._watched = True
+            try:
+                for listener in self._listeners:
+                    self._watch(listener.fd, self._start)
+            except OSError as exc:  # no memory for it
+                self._wait_for_nobody()
+                self._start_later(f"its sockets cannot be watched: {errno_name(exc)}")
 
     def set_listeners(self, events: EventPipes) -> None:
         """There are event listeners, or none any more, as `events` has them now."""

@@ -47,9 +47,6 @@ FIRST_DELAY_S, LAST_DELAY_S = 0.05, 30.0
 LONG_LIFE_S = 10.0
 """One that has lived so long did not die soon."""
 
-LAST_S = 0.5
-"""What the very last records get, at the end of PID 1, to reach the file."""
-
 BEGINS, GAP, REPAIRED, UPGRADED = "begins", "gap", "repaired", "upgraded"
 """Why there is a state: it is the first; records are missing before it; PID 1 has executed itself
 anew; another initpy goes on."""
@@ -107,6 +104,9 @@ class Form:
 
 class Tracing:
     """The pipe, and at most one helper."""
+
+    LAST_S = 0.5
+    """What the very last records get, at the end of PID 1, to reach the file."""
 
     KEPT = (
         "_born_at",
@@ -347,7 +347,7 @@ class Tracing:
         """The last records are there: have them written, and tell when that is done, or cannot be
         in time."""
         self._is_away = True
-        self._until = time.monotonic() + LAST_S
+        self._until = time.monotonic() + self.LAST_S
         if not self._helper_pid and self._queue:
             self._start()
             self._start_at = None

@@ -76,9 +76,8 @@ def test_a_helper_that_cannot_be_heard_is_not_there() -> None:
         return 0
 
     limits = resource.getrlimit(resource.RLIMIT_SIGPENDING)
-    helpers = Helpers(
-        Inherited((), (), limits), watch, os.close, print, lambda *_: None, lambda *_: None
-    )
+    unheard = (lambda *_: None, lambda *_: None)
+    helpers = Helpers(Inherited((), (), limits), watch, os.close, print, *unheard, lambda: b"")
     with pytest.raises(OSError, match="no room"):
         helpers.fork("sweep", linger, ReadPlan())
     assert not helpers.by_pid

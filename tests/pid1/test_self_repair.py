@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.control.rpc import rpc
 from tests.pid1.faults import AGAIN, FAULTY, Faulty
 from tests.pid1.toml import command, program
 from tests.support import (
@@ -613,6 +614,46 @@ def test_a_lack_of_memory_is_waited_out(start_either: Start, tmp_path: Path) -> 
     assert faulty.init.stop() == 0
     assert "took over" not in faulty.init.log()
     assert faulty.init.log().count("spawned: ") == 1
+
+
+EPOLL_HAS_NO_ROOM = """
+from initpy import repair
+from initpy.pid1 import Pid1
+watch, take_over = Pid1._watch, repair.take_over
+is_full = False
+def refuse(self, fd, callback):
+    if is_full:
+        raise OSError(28, 'epoll has no room')
+    watch(self, fd, callback)
+def take(*given):
+    global is_full
+    is_full = True
+    try:
+        take_over(*given)
+    finally:
+        is_full = False
+Pid1._watch, repair.take_over = refuse, take
+"""
+
+
+def test_what_cannot_be_watched_by_the_next_image_is_replaced(
+    start_either: Start, tmp_path: Path
+) -> None:
+    """The relay of the logs is killed, and another is started; the control socket is watched a
+    little later."""
+    toml = USR1 + '[init]\nlog = "prefix"\n' + program("web", "exit=TERM:0", startsecs=0)
+    faulty = Faulty(start_either, tmp_path, toml, BUG_ON_USR1, patch=EPOLL_HAS_NO_ROOM)
+    init = faulty.init
+    init.wait_for_output("web ready")
+    init.kill(signal.SIGUSR1)
+    faulty.wait_for_all()
+    init.wait_for_log(r"the relay of the logs died \(terminated by SIGKILL\): starting another")
+    init.wait_for_log("cannot start the control helper: its sockets cannot be watched: ENOSPC")
+    with rpc(init) as supervisor:
+        assert supervisor.stopProcess("web")
+        assert supervisor.startProcess("web")
+    init.wait_for_output("web ready", times=2)
+    assert init.stop() == 0
 
 
 # ---------------------------------------------------------------- the last resort
