@@ -8,14 +8,14 @@ relay makes the same again, and goes on where this one has stopped (`memory`).
 from __future__ import annotations
 
 import fcntl
-import os
+import posix
 import time
 
 from initpy.logplan import MAX_SINKS
 from initpy.logs.forms import Raw
 from initpy.logs.lines import Run, cut, join, without_events
 from initpy.logs.memory import DESK_BYTES, MOST_MARKS, TAIL_BYTES, FileNote, State
-from initpy.logs.sinks import F_SETPIPE_SZ, PIPE_BYTES, FileSink, StreamSink
+from initpy.logs.sinks import F_SETPIPE_SZ, PIPE_BYTES, StreamSink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,9 +92,7 @@ class Outlet:
     @property
     def file(self) -> LogFile | None:
         """If its size tells how much of what was given it has."""
-        if isinstance(self.sink, FileSink) and not self.is_shared and not self._may_drop:
-            return self.sink.file
-        return None
+        return None if self.is_shared or self._may_drop else self.sink.file
 
     @property
     def must_wait(self) -> bool:
@@ -117,7 +115,7 @@ class Outlet:
         self._ahead = 0
         if self._dropped:
             text = f"initpy: {self._dropped} lines were dropped: they came quicker than they went"
-            told = self.form.form([Run(text.encode() + b"\n")], time.time_ns(), os.getpid())
+            told = self.form.form([Run(text.encode() + b"\n")], time.time_ns(), posix.getpid())
             self._ahead, self._dropped = len(told) - start, 0
             raw = told + raw[start:end]
             start, end = 0, len(raw)
@@ -448,7 +446,7 @@ class ChannelRelay:
         if ahead:
             memory.desk[:ahead] = self._held
         memory.begin_read(self.slot, ahead, count)
-        got = os.readv(self.fd, [memory.desk_view[ahead : ahead + count]])
+        got = posix.readv(self.fd, [memory.desk_view[ahead : ahead + count]])
         self._time_ns = time.time_ns()
         memory.end_read(got, self._time_ns, self._pid)
         self._total += got
@@ -567,7 +565,7 @@ class ChannelRelay:
                     return newline
                 continue
             try:
-                has_room = isinstance(sink, FileSink) and sink.file.room() > end + self._max_line
+                has_room = sink.file is not None and sink.file.room() > end + self._max_line
             except OSError:
                 has_room = False
             if outlet.is_shared or not has_room:

@@ -6,7 +6,7 @@ knows of no reload: PID 1 has it leave, and starts the next.
 
 from __future__ import annotations
 
-import os
+import posix
 import select
 import time
 
@@ -22,11 +22,9 @@ from initpy.logplan import (
     at_line_begin,
 )
 from initpy.logs.channels import READ_BYTES, ChannelRelay, Outlet
-from initpy.logs.files import LogFile
 from initpy.logs.forms import COLOURS, Json, Prefix, Raw, Syslog
-from initpy.logs.limits import RateLimit
 from initpy.logs.memory import Memory
-from initpy.logs.sinks import FileSink, StreamSink
+from initpy.logs.sinks import StreamSink
 from initpy.wire import Frames, frame
 
 TYPE_CHECKING = False
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
     from initpy.logplan import Channel, ChannelPlan, LogPlan
     from initpy.logplan import Sink as SinkPlan
     from initpy.logs.forms import Form
+    from initpy.logs.limits import RateLimit
     from initpy.logs.sinks import Sink
 else:
     import _signal
@@ -84,7 +83,7 @@ def run(plan: LogPlan, report_fd: int) -> int:
     for signum in (SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGPIPE):
         _signal.signal(signum, _signal.SIG_IGN)  # whoever signals everyone does not mean us
     bytes(MALLOC_BYTES)  # made, and freed at once
-    is_coloured = not os.environ.get("NO_COLOR")  # on a terminal, that is; see no-color.org
+    is_coloured = not posix.environ.get(b"NO_COLOR")  # on a terminal, that is; see no-color.org
     return Relay(plan, report_fd, is_coloured=is_coloured).run()
 
 
@@ -123,7 +122,7 @@ class Relay:
             for it in plan.channels
             if it.plan.rate_limit
         ]
-        self._files = [it for it in self._sinks.values() if isinstance(it, FileSink)]
+        self._files = [it.file for it in self._sinks.values() if it.file is not None]
         self._packs = any(sink.gzips for it in plan.channels for sink in it.plan.sinks)
 
     def run(self) -> int:
@@ -133,8 +132,8 @@ class Relay:
         self._watch_sinks()  # they may have stalled already
         while self._exit_code is None:
             self._turn()
-        for sink in self._files:
-            sink.file.close()
+        for file in self._files:
+            file.close()
         return self._exit_code
 
     def _turn(self) -> None:
@@ -173,7 +172,7 @@ class Relay:
         if self._drain_until is not None:
             dues.append(self._drain_until)
         now = time.monotonic()
-        if self._packs and any(sink.file.is_packing for sink in self._files):
+        if self._packs and any(file.is_packing for file in self._files):
             dues.append(now + TEND_S)
         return max(0.0, min(dues) - now) if dues else -1.0
 
@@ -186,8 +185,9 @@ class Relay:
             if channel.message_ends_at is not None and channel.message_ends_at <= now:
                 channel.end_message()
         self._tell_of_dropped(now)
-        for sink in self._files if self._packs else ():
-            sink.tend()
+        for file in self._files if self._packs else ():
+            if file.is_packing:
+                file.look_after_packer()
 
     def _tell_of_dropped(self, ended_by: float) -> None:
         """Where a rate limit's window has ended by then, in one of the program's channels."""
@@ -229,12 +229,12 @@ class Relay:
 
     def _say(self, *words: object) -> None:
         try:
-            os.write(self._report_fd, frame(words))
+            posix.write(self._report_fd, frame(words))
         except OSError:  # PID 1 has hung up: there is nobody to tell
             return
 
     def _take_commands(self) -> None:
-        raw = os.read(self._plan.commands_fd, COMMAND_BYTES)
+        raw = posix.read(self._plan.commands_fd, COMMAND_BYTES)
         if not raw:
             self._exit_code = LEFT
         for command in self._frames.feed(raw):
@@ -272,7 +272,7 @@ class Relay:
                 self._closing.discard(slot)
                 self._watch_channel(channel, is_watched=False)
                 del self._channels[channel.fd], self._by_slot[slot]
-                os.close(channel.fd)
+                posix.close(channel.fd)
                 self._say("closed", self._serials[slot])
 
     def _look_whether_drained(self) -> None:
@@ -293,6 +293,8 @@ class Relay:
         plan = channel.plan
         limit = None
         if plan.rate_limit is not None:
+            from initpy.logs.limits import RateLimit  # noqa: PLC0415 - for those who want it
+
             limit = self._limits.setdefault(plan.program, RateLimit(*plan.rate_limit))
         starts = escapes = None
         if plan.multiline or plan.strip_ansi:
@@ -328,7 +330,7 @@ class Relay:
         for start in range(0, len(raw), TOLD_BYTES):
             packet = frame((plan.told_as, plan.channel, pid, raw[start : start + TOLD_BYTES]))
             try:
-                os.write(self._plan.events_fd, packet)
+                posix.write(self._plan.events_fd, packet)
             except OSError:  # it is full
                 self._untold += 1
                 continue
@@ -348,6 +350,9 @@ class Relay:
         if plan.kind == STREAM:
             return StreamSink(int(plan.target), self._report, pipe_bytes=STREAM_PIPE_BYTES)
         if plan.kind == FILE:
+            from initpy.logs.file_sink import FileSink  # noqa: PLC0415 - for those who want it
+            from initpy.logs.files import LogFile  # noqa: PLC0415
+
             file = LogFile(
                 plan.target,
                 plan.max_bytes,
@@ -363,7 +368,7 @@ class Relay:
     def _form(self, channel: Channel, plan: SinkPlan, sink: Sink) -> Form:
         of = channel.plan
         if plan.kind == SYSLOG:
-            return Syslog(of.program, of.channel, os.uname().nodename)
+            return Syslog(of.program, of.channel, posix.uname().nodename)
         if plan.form == PREFIX:
             names = sorted({it.plan.process for it in self._plan.channels})
             has_colour = self._is_coloured and isinstance(sink, StreamSink) and sink.is_tty
