@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from initpy.logs.forms import Form
     from initpy.logs.limits import RateLimit
     from initpy.logs.memory import Memory
+    from initpy.logs.shares import Share
     from initpy.logs.sinks import Buffer, Sink
 else:
     from _collections import deque  # `collections` takes 2 ms, and a relay has to be there soon
@@ -36,10 +37,14 @@ READ_BYTES = 256 * 1024
 """What is read at once, at the most: some 0.3 ms of work."""
 
 LINES_BYTES = 64 * 1024
-"""The same where lines are formed: what is made of so much stays in the processor's cache."""
+"""The same where lines are formed, for what is made of so much stays in the processor's cache; and
+where many have something."""
 
 SPLICES = 4
 """So many times as much is moved at once where bytes need not be read."""
+
+USUAL_PIPE_BYTES = 64 * 1024
+"""What a pipe has room for that nobody has enlarged."""
 
 FULL_PIPE_BYTES = 60 * 1024
 """When so much was waiting, the pipe was full, and is made larger."""
@@ -60,10 +65,13 @@ LINE_END, MESSAGE_END = 1, 2
 class Outlet:
     """One sink of a channel, and what it is still to be given."""
 
-    def __init__(self, sink: Sink, form: Form, *, drops: bool, is_shared: bool = False) -> None:
-        """`is_shared`: other channels write to the same sink."""
+    def __init__(
+        self, sink: Sink, form: Form, share: Share, *, drops: bool, is_shared: bool = False
+    ) -> None:
+        """`share` is the channel's; `is_shared`: other channels write to the same sink."""
         self.sink = sink
         self.form = form
+        self.share = share
         self.is_shared = is_shared
         self.is_raw = isinstance(form, Raw)
         self.on_taken: Callable[[], None] = lambda: None
@@ -180,6 +188,7 @@ class ChannelRelay:
         channel: Channel,
         memory: Memory,
         outlets: Sequence[Outlet],
+        share: Share,
         *,
         watch: Callable[[ChannelRelay, bool], None],
         has_orders: Callable[[], bool],
@@ -189,6 +198,7 @@ class ChannelRelay:
         leaves_out_events: bool = False,
         tell: Callable[[int, bytes], None] | None = None,
         making: int = 0,
+        pipe_bytes: int = PIPE_BYTES,
     ) -> None:
         """Take over what the last relay has left; `start` goes on with it.
 
@@ -196,9 +206,10 @@ class ChannelRelay:
         `has_orders` says whether PID 1 has told something that is still to be heard.
         `starts` matches where a message begins, `escapes` what is taken out. `tell` is given what
         was read, and the pid of who has written it. `making` stands for all that decides what is
-        made of the same bytes.
+        made of the same bytes. `pipe_bytes`: its pipe is enlarged to so much when it is full.
         """
         self.fd = channel.fd
+        self.share = share
         self.slot = channel.slot
         self._memory = memory
         self._outlets = outlets
@@ -261,7 +272,8 @@ class ChannelRelay:
         self._is_told_of = False
         """What is stalled is no step, but a line of our own."""
         self._waiting = memoryview(bytearray(4)).cast("i")
-        self._has_large_pipe = False
+        self._pipe_bytes = pipe_bytes
+        self._has_large_pipe = pipe_bytes <= USUAL_PIPE_BYTES
         self._owes_tail = False
         """The tail has not the last bytes that were read, and will get as many others at once."""
         self.message_ends_at: float | None = None
@@ -450,6 +462,7 @@ class ChannelRelay:
         self._time_ns = time.time_ns()
         memory.end_read(got, self._time_ns, self._pid)
         self._total += got
+        self.share.take(got)
         if self._tell is not None:
             self._tell(self._pid, bytes(memory.desk_view[ahead : ahead + got]))
         self._owes_tail = has_more and self._is_raw  # the next read will overwrite all of it
@@ -477,6 +490,7 @@ class ChannelRelay:
                 self._stand_in_line(self._outlets[0])
                 break
         self._total += moved
+        self.share.take(moved)
         self._is_mid_line = False  # nobody has seen what the last byte was
         self._owes_tail = True
         self._memory.keep(self.slot, self._state(b""))
@@ -721,7 +735,7 @@ class ChannelRelay:
     def _enlarge_pipe(self) -> None:
         self._has_large_pipe = True
         try:
-            fcntl.fcntl(self.fd, F_SETPIPE_SZ, PIPE_BYTES)
+            fcntl.fcntl(self.fd, F_SETPIPE_SZ, self._pipe_bytes)
         except OSError:  # more than this user may have: then it stays as it is
             return
 

@@ -21,10 +21,11 @@ from initpy.logplan import (
     SYSLOG,
     at_line_begin,
 )
-from initpy.logs.channels import READ_BYTES, ChannelRelay, Outlet
+from initpy.logs.channels import LINES_BYTES, READ_BYTES, ChannelRelay, Outlet
 from initpy.logs.forms import COLOURS, Json, Prefix, Raw, Syslog
 from initpy.logs.memory import Memory
-from initpy.logs.sinks import StreamSink
+from initpy.logs.shares import Pace, Share
+from initpy.logs.sinks import PIPE_BYTES, StreamSink
 from initpy.wire import Frames, frame
 
 TYPE_CHECKING = False
@@ -44,10 +45,16 @@ STREAM_PIPE_BYTES = 256 * 1024
 floods it with is before the next one's line."""
 
 MANY = 4
-"""When more channels than that have something, each is read less of at a time, about 2 MiB in a
-round, so that none waits long for its turn."""
+"""When more channels than that have something, each is read less of at a time."""
 
-ROUND_BYTES, LEAST_BYTES = 2 * 1024 * 1024, 16 * 1024
+TURN_S = 0.004
+"""So long those who have something have their turns, who has had least first; then it is looked who
+has something now."""
+
+PIPES_BYTES = 32 * 1024 * 1024
+"""What the pipes of all channels may be enlarged to together. It is the kernel's memory, but the
+container's, and all that is in a flood's pipe is written before the flood is first held up."""
+
 TEND_S = 0.2
 FOR_EVER = float("inf")
 
@@ -96,6 +103,8 @@ class Relay:
         self._frames = Frames()
         self._memory = Memory(plan.memory_fd, 1 + max([it.slot for it in plan.channels], default=0))
         self._sinks: dict[object, Sink] = {}
+        self._pace = Pace()
+        self._pipe_bytes = min(PIPE_BYTES, PIPES_BYTES // max(1, len(plan.channels)))
         self._limits: dict[str, RateLimit] = {}
         """Of each program that has one."""
         self._untold = 0
@@ -137,18 +146,23 @@ class Relay:
         return self._exit_code
 
     def _turn(self) -> None:
-        ready = self._epoll.poll(self._wait_s())
-        most = READ_BYTES if len(ready) <= MANY else max(LEAST_BYTES, ROUND_BYTES // len(ready))
-        fds = [fd for fd, _ in ready]
+        fds = [fd for fd, _ in self._epoll.poll(self._wait_s())]
         if self._plan.commands_fd in fds:
             self._take_commands()  # first: what has been written since may be another instance's
-        came = 0
-        for fd, _ in ready:
-            if fd in self._channels:
-                came += self._channels[fd].step(most)
-            elif fd in self._watched_sinks:
-                self._watched_sinks[fd].go_on()
         now = time.monotonic()
+        until = now + TURN_S
+        for fd in fds:
+            if fd in self._watched_sinks:
+                self._watched_sinks[fd].go_on(until)
+        channels = [self._channels[fd] for fd in fds if fd in self._channels]
+        channels.sort(key=lambda it: it.share.had)
+        most = READ_BYTES if len(channels) <= MANY else LINES_BYTES
+        came = 0
+        for channel in channels:
+            came += channel.step(most)
+            now = time.monotonic()
+            if now >= until:
+                break
         self._keep_time(now)
         self._watch_sinks()
         if self._closing:
@@ -180,7 +194,7 @@ class Relay:
         for sink in self._sinks.values():
             due = sink.waits_until()
             if due is not None and due <= now:
-                sink.go_on()
+                sink.go_on(now + TURN_S)
         for channel in self._channels.values():
             if channel.message_ends_at is not None and channel.message_ends_at <= now:
                 channel.end_message()
@@ -305,16 +319,18 @@ class Relay:
             if plan.strip_ansi:
                 escapes = re.compile(ESCAPES)
         tells = plan.told_as and self._plan.events_fd >= 0
+        share = Share(self._pace)
         outlets = []
         for sink_plan in plan.sinks:
             sink = self._sink(sink_plan)
             form = self._form(channel, sink_plan, sink)
             is_shared = self._users[_identity(sink_plan)] > 1
-            outlets.append(Outlet(sink, form, drops=sink_plan.drops, is_shared=is_shared))
+            outlets.append(Outlet(sink, form, share, drops=sink_plan.drops, is_shared=is_shared))
         return ChannelRelay(
             channel,
             self._memory,
             outlets,
+            share,
             watch=self._watch_channel,
             has_orders=self._has_orders,
             limit=limit,
@@ -323,6 +339,7 @@ class Relay:
             leaves_out_events=bool(plan.capture_bytes),
             tell=(lambda pid, raw: self._tell(plan, pid, raw)) if tells else None,
             making=_fingerprint(plan, self._prefix_width),
+            pipe_bytes=self._pipe_bytes,
         )
 
     def _tell(self, plan: ChannelPlan, pid: int, raw: bytes) -> None:

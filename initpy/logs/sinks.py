@@ -16,18 +16,18 @@ from abc import ABC, abstractmethod
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import mmap
-    from collections import deque
     from collections.abc import Callable
     from typing import Protocol
 
     from initpy.logs.files import LogFile
+    from initpy.logs.shares import Share
 
     class Waiter(Protocol):
+        share: Share
+
         def resume(self) -> None: ...
 
     Buffer = bytes | mmap.mmap
-else:
-    from _collections import deque  # `collections` takes 2 ms, and a relay has to be there soon
 
 RETRY_S = 0.5
 """How soon a file that could not be written to is tried again."""
@@ -64,7 +64,8 @@ class Sink(ABC):
         self.owner: Waiter | None = None
         """It has been given a part of what this channel has, and waits for the rest; or it is the
         first in line."""
-        self._waiting: deque[Waiter] = deque()
+        self._waiting: list[Waiter] = []
+        """Who has had the least is last, and is next."""
         self._retry_at = 0.0
         """Not before; 0: it has not failed."""
         self._failed_since: float | None = None
@@ -73,7 +74,7 @@ class Sink(ABC):
         """Take raw[start:end], whole lines. Returns how many bytes were taken; when that is less
         than all, `who` is resumed as soon as there is a chance for the rest."""
         if self.owner is not None and self.owner is not who:
-            self._waiting.append(who)
+            self._line_up(who)
             return 0
         taken = self._take(raw, start, end)
         if taken < end - start:
@@ -84,16 +85,27 @@ class Sink(ABC):
 
     def stand_in_line(self, who: Waiter) -> None:
         """`who` has nothing for it yet, and is to be resumed when it is its turn."""
-        self._waiting.append(who)
+        self._line_up(who)
         if self.owner is None:
-            self.owner = self._waiting.popleft()
+            self.owner = self._waiting.pop()
+
+    def _line_up(self, who: Waiter) -> None:
+        """Behind those who have had as much. (What one has had does not change while it waits.)"""
+        at, end = 0, len(self._waiting)
+        while at < end:
+            middle = (at + end) // 2
+            if self._waiting[middle].share.had > who.share.had:
+                at = middle + 1
+            else:
+                end = middle
+        self._waiting.insert(at, who)
 
     def give_up(self, who: Waiter) -> None:
         """`who` does not wait any more."""
         if who in self._waiting:
             self._waiting.remove(who)
         if self.owner is who:
-            self.owner = self._waiting.popleft() if self._waiting else None
+            self.owner = self._waiting.pop() if self._waiting else None
 
     @property
     def is_stalled(self) -> bool:
@@ -104,13 +116,18 @@ class Sink(ABC):
         """It is stalled for no other reason than that others are to have their turn."""
         return False
 
-    def go_on(self) -> None:
-        """There may be room again: resume the owner, then those in line, as long as it lasts."""
+    def go_on(self, until: float) -> None:
+        """There may be room again: resume the owner, then those in line, as long as it lasts, and
+        no longer than until then, by the clock: who is to be next may not be in line yet."""
         owner, self.owner = self.owner, None  # which it becomes again if it has not room enough
         if owner is not None:
             owner.resume()
         while self.owner is None and self._waiting:
-            self._waiting.popleft().resume()
+            following = self._waiting.pop()
+            if self._now() < until:
+                following.resume()
+            else:
+                self.owner = following
 
     @abstractmethod
     def _take(self, raw: Buffer, start: int, end: int) -> int:

@@ -241,7 +241,7 @@ def test_the_first_instance_does_not_wait_and_its_line_is_whole(
     """It may have written before the relay hears that it is to be."""
     relay = start_relay(channel_plan(Sink(STREAM, STDOUT, JSON)), stdout=reader.write_fd, pid=0)
     wait_for(relay.is_waiting)
-    os.kill(relay.pid, signal.SIGSTOP)
+    relay.stop()
     relay.write(b"one")
     relay.command("starting", 0, 0)
     os.kill(relay.pid, signal.SIGCONT)
