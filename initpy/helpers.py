@@ -55,16 +55,18 @@ class Helpers:
         watch: Callable[[int, Callable[[], None]], None],
         close: Callable[[int], None],
         say: Callable[[str, str], None],
+        form: Callable[[str, str], bytes],
         take_value: Callable[[Helper, object], None],
         take_end: Callable[[Helper, ExitStatus], None],
     ) -> None:
-        """`watch` and `close` are for the helpers' fds, `say` for the log; `take_value` and
-        `take_end` see to what a helper says, and to its end."""
+        """`watch` and `close` are for the helpers' fds, `say` for the log, and `form` makes what
+        `say` would write; `take_value` and `take_end` see to what a helper says, and to its end."""
         self.by_pid: dict[int, Helper] = {}
         self._inherited = inherited
         self._watch = watch
         self._close = close
         self._say = say
+        self._form = form
         self._take_value = take_value
         self._take_end = take_end
 
@@ -75,7 +77,10 @@ class Helpers:
             OSError: pipe or fork failed; or nobody could hear it, and it is none of ours any more.
         """
         pid, fd = fork_helper(
-            body, self._inherited, lambda pid, fd: self._record(Helper(pid, fd, name, task))
+            body,
+            self._inherited,
+            lambda pid, fd: self._record(Helper(pid, fd, name, task)),
+            form=lambda text: self._form(WARN, text),
         )
         try:
             self.watch(self.by_pid[pid])

@@ -237,6 +237,7 @@ class Pid1:
             self._watch,
             self.close,
             self.log.line,
+            self.log.formed,
             self._take_value,
             self._take_end,
         )
