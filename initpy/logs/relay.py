@@ -21,9 +21,11 @@ from initpy.logplan import (
     SYSLOG,
     at_line_begin,
 )
-from initpy.logs.channels import LINES_BYTES, READ_BYTES, ChannelRelay, Outlet
+from initpy.logs.channels import LINES_BYTES, READ_BYTES, ChannelRelay
 from initpy.logs.forms import COLOURS, Json, Prefix, Raw, Syslog
+from initpy.logs.lines import Cutter
 from initpy.logs.memory import Memory
+from initpy.logs.outlets import Outlet
 from initpy.logs.shares import Pace, Share
 from initpy.logs.sinks import PIPE_BYTES, StreamSink
 from initpy.wire import Frames, frame
@@ -331,12 +333,15 @@ class Relay:
             self._memory,
             outlets,
             share,
+            Cutter(
+                plan.max_line,
+                starts=starts,
+                escapes=escapes,
+                leaves_out_events=bool(plan.capture_bytes),
+            ),
             watch=self._watch_channel,
             has_orders=self._has_orders,
             limit=limit,
-            starts=starts,
-            escapes=escapes,
-            leaves_out_events=bool(plan.capture_bytes),
             tell=(lambda pid, raw: self._tell(plan, pid, raw)) if tells else None,
             making=_fingerprint(plan, self._prefix_width),
             pipe_bytes=self._pipe_bytes,

@@ -184,10 +184,8 @@ def test_a_file_of_several_gets_a_newline_only_where_a_line_follows(
     wait_for_content(log, b"one\ntwo\nthree\nthree\nfour\n")
 
 
-def test_what_waits_in_a_full_pipe_is_told_apart_by_instances(
-    start_relay: Start, reader: Reader
-) -> None:
-    """Several crash while nobody reads: none's unfinished line is joined with the next one's."""
+def relay_behind_a_full_pipe(start_relay: Start, reader: Reader) -> Relay:
+    """It holds a line for which there is no room, and the second instance is there."""
     relay = start_relay(channel_plan(Sink(STREAM, STDOUT, JSON)), stdout=reader.write_fd)
     fcntl.fcntl(reader.write_fd, F_SETPIPE_SZ, PIPE_BYTES)  # the relay would make it larger
     while select.select([], [reader.write_fd], [], 0)[1]:
@@ -195,6 +193,14 @@ def test_what_waits_in_a_full_pipe_is_told_apart_by_instances(
     relay.write(b"begun\n")
     wait_for(lambda: relay.tail() == b"begun\n")
     relay.command("started", 0, 11)
+    return relay
+
+
+def test_what_waits_in_a_full_pipe_is_told_apart_by_instances(
+    start_relay: Start, reader: Reader
+) -> None:
+    """Several crash while nobody reads: none's unfinished line is joined with the next one's."""
+    relay = relay_behind_a_full_pipe(start_relay, reader)
     for pid in (11, 12, 13):
         relay.write(b"%d" % pid)
         relay.command("ended", 0)
@@ -267,13 +273,7 @@ def test_where_nothing_comes_of_a_birth_what_others_write_comes_through(
 def test_what_waits_in_a_full_pipe_is_told_apart_by_the_next_relay_as_well(
     start_relay: Start, reader: Reader, with_news: bool
 ) -> None:
-    relay = start_relay(channel_plan(Sink(STREAM, STDOUT, JSON)), stdout=reader.write_fd)
-    fcntl.fcntl(reader.write_fd, F_SETPIPE_SZ, PIPE_BYTES)  # the relay would make it larger
-    while select.select([], [reader.write_fd], [], 0)[1]:
-        os.write(reader.write_fd, b"x" * 4095 + b"\n")
-    relay.write(b"begun\n")
-    wait_for(lambda: relay.tail() == b"begun\n")
-    relay.command("started", 0, 11)
+    relay = relay_behind_a_full_pipe(start_relay, reader)
     for pid in (11, 12):
         relay.write(b"%d" % pid)
         relay.command("ended", 0)
