@@ -107,6 +107,7 @@ class ChannelRelay:
         self.fd = channel.fd
         self.share = share
         self.slot = channel.slot
+        self.name = f"'{channel.plan.process}' on {channel.plan.channel}"
         self._memory = memory
         self._outlets = outlets
         self._watch = watch
@@ -321,6 +322,11 @@ class ChannelRelay:
             self._stall(after)
         else:
             self._is_told_of = False
+
+    def take_untold(self) -> list[int]:
+        """How many lines each sink has not got, where nothing has told of it: no other line has
+        followed."""
+        return [count for outlet in self._outlets if (count := outlet.take_untold())]
 
     # ------------------------------------------------------------ a step
 

@@ -37,6 +37,8 @@ class Outlet:
         self._may_drop = drops
         self._dropped = 0
         """Lines, not yet told of."""
+        self._telling = 0
+        """How many of them the line tells of that is still to be taken."""
         self._raw: Buffer = b""
         self._at = 0
         self._end = 0
@@ -78,11 +80,12 @@ class Outlet:
         if self._at < self._end:  # it drops, and has yet to finish a line
             self._drop(raw, start, end)
             return
-        self._ahead = 0
+        self._ahead = self._telling = 0
         if self._dropped:
             text = f"initpy: {self._dropped} lines were dropped: they came quicker than they went"
             told = self.form.form([Run(text.encode() + b"\n")], time.time_ns(), posix.getpid())
-            self._ahead, self._dropped = len(told) - start, 0
+            self._ahead = len(told) - start
+            self._telling, self._dropped = self._dropped, 0
             raw = told + raw[start:end]
             start, end = 0, len(raw)
         self._raw, self._at, self._end = raw, start, end
@@ -92,6 +95,16 @@ class Outlet:
         """The sink may have room again."""
         self._put()
         self.on_taken()
+
+    def take_untold(self) -> int:
+        """How many lines the sink will not have got, and has not been told of, if it ends now."""
+        if not self._may_drop:
+            return 0
+        untold = self._dropped + self._raw[self._at : self._end].count(b"\n")
+        if self._telling:
+            untold += self._telling - 1
+        self._dropped = 0
+        return untold
 
     def keep_own(self, raw: bytes) -> None:
         """The buffer that was given will be used for something else; `raw` has the same."""
@@ -103,10 +116,14 @@ class Outlet:
             self._at += self.sink.write(self, self._raw, self._at, self._end)
         if self._at == self._end:
             self._raw = b""  # of hundreds of channels, that would be memory
+        if self._at:
+            self._telling = 0
         if self._at < self._end and self._drops:
-            is_begun = self._at > 0 and self._raw[self._at - 1] != NEWLINE
-            line_end = self._raw.find(b"\n", self._at, self._end) + 1 if is_begun else self._at
-            line_end = line_end or self._end
+            line_end = self._end  # what has not been begun waits as a whole
+            if self._at and self._raw[self._at - 1] == NEWLINE:
+                line_end = self._at
+            elif self._at:
+                line_end = self._raw.find(b"\n", self._at, self._end) + 1 or self._end
             self._drop(self._raw, line_end, self._end)
             self._raw, self._at, self._end = self._raw[self._at : line_end], 0, line_end - self._at
             if not self._end:

@@ -145,6 +145,8 @@ class Relay:
             self._turn()
         for file in self._files:
             file.close()
+        for channel in self._channels.values():
+            self._tell_of_untold(channel)
         return self._exit_code
 
     def _turn(self) -> None:
@@ -211,6 +213,12 @@ class Relay:
             is_open = channel.slot in self._by_slot
             if limit.dropped and limit.ends_at <= ended_by and is_open and not channel.is_stalled:
                 channel.tell(f"initpy: {limit.take_dropped()} lines were dropped: over rate_limit")
+
+    def _tell_of_untold(self, channel: ChannelRelay) -> None:
+        """What its sinks have dropped last: there may be no room in them, so PID 1 says it."""
+        for count in channel.take_untold():
+            text = f"{count} lines of {channel.name} were dropped: they came quicker than they went"
+            self._report("WARN", text)
 
     # ------------------------------------------------------------ what is watched
 
@@ -287,6 +295,7 @@ class Relay:
             if not channel.is_stalled:
                 self._closing.discard(slot)
                 self._watch_channel(channel, is_watched=False)
+                self._tell_of_untold(channel)
                 del self._channels[channel.fd], self._by_slot[slot]
                 posix.close(channel.fd)
                 self._say("closed", self._serials[slot])

@@ -553,6 +553,26 @@ def test_with_drop_the_program_never_waits_and_what_is_lost_is_counted(
     assert len(lines) + sum(map(int, told)) == 100_000
 
 
+@pytest.mark.parametrize("end", [("drain", 30.0), ("leave",), ("close", 0)])
+def test_what_was_dropped_last_is_told_in_the_log(
+    start_relay: Start, reader: Reader, end: tuple[object, ...]
+) -> None:
+    """No other line follows, among which it would be told."""
+    plan = channel_plan(Sink(STREAM, STDOUT, PREFIX, drops=True))
+    relay = start_relay(plan, stdout=reader.write_fd)
+    raw = numbered(0, 20_000)
+    relay.write(raw)
+    wait_for(lambda: Tail(relay.memory_fd, 0).total() == len(raw))
+    wait_for(relay.is_waiting)
+    relay.command(*end)
+    (message,) = wait_for(relay.messages)
+    told = re.fullmatch(
+        r"(\d+) lines of 'web' on stdout were dropped: they came quicker than they went", message
+    )
+    assert told
+    assert int(told[1]) + reader.read().count(b"\n") == 20_000
+
+
 def test_a_reader_that_goes_away_stalls_nobody(start_relay: Start, reader: Reader) -> None:
     relay = start_relay(channel_plan(Sink(STREAM, STDOUT)), stdout=reader.write_fd)
     reader.close()

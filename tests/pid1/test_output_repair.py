@@ -135,8 +135,8 @@ def lead_a_life(init: Init, end: Path, within_s: float = 30.0) -> None:
     init.wait_for_log("exited: a ", within_s=within_s)
     assert init.stop() == 0
     assert_whole(init, "a", repeats=True)  # by what the killed one had in its hands
-    for name in ("web", "new"):
-        assert len(re.findall(rf"^{name} +\| {name} ready", init.output(), re.M)) == 1
+    assert len(re.findall(r"^new +\| new ready", init.output(), re.M)) == 1
+    assert len(re.findall(r"^web +\| web ready", init.output(), re.M)) in (1, 2)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
