@@ -153,6 +153,8 @@ class Relay:
         fds = [fd for fd, _ in self._epoll.poll(self._wait_s())]
         if self._plan.commands_fd in fds:
             self._take_commands()  # first: what has been written since may be another instance's
+            if self._exit_code is not None:
+                return  # or be for the next relay, which has another plan
         now = time.monotonic()
         until = now + TURN_S
         for fd in fds:

@@ -925,6 +925,22 @@ def test_the_relay_leaves_when_it_is_asked_to(start_relay: Start, tmp_path: Path
     assert relay.wait() == LEFT
 
 
+def test_what_comes_after_it_was_asked_to_leave_is_for_the_next(
+    start_relay: Start, reader: Reader
+) -> None:
+    """Which may have another plan."""
+    relay = start_relay(channel_plan(Sink(STREAM, STDOUT, PREFIX)), stdout=reader.write_fd)
+    wait_for(relay.is_waiting)
+    relay.stop()
+    relay.command("leave")
+    relay.write(b"one\n")
+    os.kill(relay.pid, signal.SIGCONT)
+    assert relay.wait() == LEFT
+    relay.plans = (channel_plan(Sink(STREAM, STDOUT, JSON)),)
+    relay.start()
+    assert entries_in(reader, 1) == [("one", PID)]
+
+
 def test_a_flooded_pipe_is_made_larger(start_relay: Start, tmp_path: Path) -> None:
     relay = start_relay(channel_plan(to_file(tmp_path / "log")))
     assert fcntl.fcntl(relay.pipes[0][1], 1032) == 65536
