@@ -68,17 +68,20 @@ class Helpers:
         watch: Callable[[int, Callable[[], None]], None],
         close: Callable[[int], None],
         say: Callable[[str, str], None],
+        form: Callable[[str, str], bytes],
         take_value: Callable[[Helper, object], None],
         take_end: Callable[[Helper, ExitStatus], None],
         oom_file: Callable[[], bytes],
     ) -> None:
-        """`watch` and `close` are for the helpers' fds, `say` for the log; `take_value` and
-        `take_end` see to what a helper says, and to its end. `oom_file` is as in the plan."""
+        """`watch` and `close` are for the helpers' fds, `say` for the log, and `form` makes what
+        `say` would write; `take_value` and `take_end` see to what a helper says, and to its end.
+        `oom_file` is as in the plan."""
         self.by_pid: dict[int, Helper] = {}
         self._inherited = inherited
         self._watch = watch
         self._close = close
         self._say = say
+        self._form = form
         self._take_value = take_value
         self._take_end = take_end
         self._oom_file = oom_file
@@ -103,6 +106,7 @@ class Helpers:
             expendable_body,
             self._inherited,
             lambda pid, fd: self._record(Helper(pid, fd, name, task)),
+            form=lambda text: self._form(WARN, text),
         )
         try:
             self.watch(self.by_pid[pid])

@@ -349,8 +349,8 @@ class LoggingOut:
         def relay(report_fd: int) -> int:
             keep = {0, 1, 2, report_fd, commands_fd, plan.memory_fd, *[it.fd for it in channels]}
             keep |= {plan.events_fd} - {CLOSED}
-            syscalls.close_all_but(keep)  # a pipe's end that it had besides would keep it open
             try:
+                syscalls.close_all_but(keep)  # a pipe's end that it had besides would keep it open
                 return run_relay(plan, report_fd)
             except BaseException as exc:  # PID 1 says it, in the form that its lines have
                 report = ("log", WARN, f"the relay of the logs has failed: {exc!r}"[:MAX_TEXT])

@@ -152,6 +152,7 @@ class Pid1:
             self.watches.watch,
             self.watches.close,
             self.log.line,
+            self.log.formed,
             self._take_value,
             self._take_end,
             lambda: self.spawning.oom_file,

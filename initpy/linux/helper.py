@@ -13,13 +13,21 @@ else:
     import _signal
 
 
+def plain(text: str) -> bytes:
+    """The line, where it is not known which form lines have."""
+    return f"initpy: {text}\n".encode(errors="replace")
+
+
 def be_helper(
-    body: Callable[[int], int], write_fd: int, restore: Callable[[], None] | None = None
+    body: Callable[[int], int],
+    write_fd: int,
+    restore: Callable[[], None] | None = None,
+    form: Callable[[str], bytes] = plain,
 ) -> NoReturn:
     """Run `body` with the fd to write to, in a session of our own, and exit with its result.
 
     `restore` sets back what PID 1 has changed before it forked. Without it, that is nothing but the
-    mask, and the session is there.
+    mask, and the session is there. `form` makes the line that says why it has failed.
     """
     code = 1
     try:
@@ -29,6 +37,6 @@ def be_helper(
         _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
         code = body(write_fd)
     except BaseException as exc:  # whatever it is: two PID 1s must never return from fork
-        posix.write(2, f"initpy: a helper process failed: {exc!r}\n".encode(errors="replace"))
+        posix.write(2, form(f"a helper process failed: {exc!r}"))
     finally:
         posix._exit(code)

@@ -89,7 +89,7 @@ class LogWriter:
         """As `line`, but several may be written at once, by the next `flush`."""
         if self._early:
             self.release_early()
-        line = self._stamped(level, text)
+        line = self.formed(level, text)
         if self.keep is not None:
             self.keep(line)
         if self._is_mid_line and not self._queue:
@@ -118,10 +118,11 @@ class LogWriter:
             del self._queue[:written]
             if self._dropped and not self._queue:
                 text = f"{self._dropped} log lines were dropped: there was no room for them"
-                self._queue += self._stamped("WARN", text)
+                self._queue += self.formed("WARN", text)
                 self._dropped = 0
 
-    def _stamped(self, level: str, text: str) -> bytes:
+    def formed(self, level: str, text: str) -> bytes:
+        """The line that is written for that text."""
         now = time.time()
         if self._form == "json":
             return _json_line(level, text, now)

@@ -24,7 +24,7 @@ from initpy.linux.errnos import (
     errno_name,
     name_of,
 )
-from initpy.linux.helper import be_helper
+from initpy.linux.helper import be_helper, plain
 from initpy.linux.native import IS_BINARY, prctl
 from initpy.linux.signals import block_all, restore_in_child, set_mask
 
@@ -206,12 +206,15 @@ def _fork(
 
 
 def fork_helper(
-    body: Callable[[int], int], inherited: Inherited, record: Callable[[int, int], None] = _nobody
+    body: Callable[[int], int],
+    inherited: Inherited,
+    record: Callable[[int, int], None] = _nobody,
+    form: Callable[[str], bytes] = plain,
 ) -> tuple[int, int]:
     """Fork a child that runs `body` with the fd of a pipe to write to, and exits with its result.
 
     It has a session of its own, so that a Ctrl-C reaches PID 1 alone, and the signal dispositions
-    of a program. `record` is as for `spawn`.
+    of a program. `record` is as for `spawn`, `form` as for `be_helper`.
 
     Returns the pid, and the fd to read from, non-blocking.
 
@@ -224,7 +227,7 @@ def fork_helper(
     try:
         pid = posix.fork()
         if pid == 0:
-            be_helper(body, write_fd, lambda: restore_in_child(inherited))
+            be_helper(body, write_fd, lambda: restore_in_child(inherited), form)
         record(pid, read_fd)
     except OSError:
         syscalls.close(read_fd)

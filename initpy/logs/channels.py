@@ -8,38 +8,39 @@ relay makes the same again, and goes on where this one has stopped (`memory`).
 from __future__ import annotations
 
 import fcntl
-import os
+import posix
 import time
 
 from initpy.logplan import MAX_SINKS
-from initpy.logs.forms import Raw
-from initpy.logs.lines import Run, cut, join, without_events
-from initpy.logs.memory import DESK_BYTES, MOST_MARKS, TAIL_BYTES, FileNote, State
-from initpy.logs.sinks import F_SETPIPE_SZ, PIPE_BYTES, FileSink, StreamSink
+from initpy.logs.lines import Run
+from initpy.logs.marks import Marks
+from initpy.logs.memory import DESK_BYTES, TAIL_BYTES, FileNote, State
+from initpy.logs.sinks import F_SETPIPE_SZ, PIPE_BYTES, StreamSink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import re
-    from collections import deque
     from collections.abc import Callable, Sequence
 
     from initpy.logplan import Channel
-    from initpy.logs.files import LogFile
-    from initpy.logs.forms import Form
     from initpy.logs.limits import RateLimit
+    from initpy.logs.lines import Cutter
     from initpy.logs.memory import Memory
-    from initpy.logs.sinks import Buffer, Sink
-else:
-    from _collections import deque  # `collections` takes 2 ms, and a relay has to be there soon
+    from initpy.logs.outlets import Outlet
+    from initpy.logs.shares import Share
+    from initpy.logs.sinks import Buffer
 
 READ_BYTES = 256 * 1024
 """What is read at once, at the most: some 0.3 ms of work."""
 
 LINES_BYTES = 64 * 1024
-"""The same where lines are formed: what is made of so much stays in the processor's cache."""
+"""The same where lines are formed, for what is made of so much stays in the processor's cache; and
+where many have something."""
 
 SPLICES = 4
 """So many times as much is moved at once where bytes need not be read."""
+
+USUAL_PIPE_BYTES = 64 * 1024
+"""What a pipe has room for that nobody has enlarged."""
 
 FULL_PIPE_BYTES = 60 * 1024
 """When so much was waiting, the pipe was full, and is made larger."""
@@ -55,103 +56,6 @@ MESSAGE_END_S = 1.0
 
 LINE_END, MESSAGE_END = 1, 2
 """What a step of the bytes that are held is, if nothing follows them."""
-
-
-class Outlet:
-    """One sink of a channel, and what it is still to be given."""
-
-    def __init__(self, sink: Sink, form: Form, *, drops: bool, is_shared: bool = False) -> None:
-        """`is_shared`: other channels write to the same sink."""
-        self.sink = sink
-        self.form = form
-        self.is_shared = is_shared
-        self.is_raw = isinstance(form, Raw)
-        self.on_taken: Callable[[], None] = lambda: None
-        """Called when a stalled sink has taken more."""
-        self._may_drop = drops
-        self._dropped = 0
-        """Lines, not yet told of."""
-        self._raw: Buffer = b""
-        self._at = 0
-        self._end = 0
-        """_raw[_at:_end] is still to be taken."""
-        self._given = 0
-        """The end of what was given last."""
-        self._ahead = 0
-        """So many bytes of it are not the channel's: the line that tells of dropped ones."""
-
-    @property
-    def _drops(self) -> bool:
-        return self._may_drop and not self.sink.is_pausing
-
-    @property
-    def is_done(self) -> bool:
-        """It has all that it was given, or does not hold anybody back."""
-        return self._drops or self._at == self._end
-
-    @property
-    def file(self) -> LogFile | None:
-        """If its size tells how much of what was given it has."""
-        if isinstance(self.sink, FileSink) and not self.is_shared and not self._may_drop:
-            return self.sink.file
-        return None
-
-    @property
-    def must_wait(self) -> bool:
-        """Others are before it."""
-        return self.sink.is_stalled and not self._drops
-
-    @property
-    def taken(self) -> int:
-        """How much the sink has of what it was given."""
-        return self._given if self._drops else max(0, self._at - self._ahead)
-
-    def give(self, raw: Buffer, start: int, end: int) -> None:
-        """Have the sink take raw[start:end]; see `is_done`."""
-        if self._at < self._end and self.sink.owner is self:
-            self._put()  # there may be room by now
-        self._given = end
-        if self._at < self._end:  # it drops, and has yet to finish a line
-            self._drop(raw, start, end)
-            return
-        self._ahead = 0
-        if self._dropped:
-            text = f"initpy: {self._dropped} lines were dropped: they came quicker than they went"
-            told = self.form.form([Run(text.encode() + b"\n")], time.time_ns(), os.getpid())
-            self._ahead, self._dropped = len(told) - start, 0
-            raw = told + raw[start:end]
-            start, end = 0, len(raw)
-        self._raw, self._at, self._end = raw, start, end
-        self._put()
-
-    def resume(self) -> None:
-        """The sink may have room again."""
-        self._put()
-        self.on_taken()
-
-    def keep_own(self, raw: bytes) -> None:
-        """The buffer that was given will be used for something else; `raw` has the same."""
-        if not isinstance(self._raw, bytes):
-            self._raw = raw
-
-    def _put(self) -> None:
-        if self._at < self._end:
-            self._at += self.sink.write(self, self._raw, self._at, self._end)
-        if self._at == self._end:
-            self._raw = b""  # of hundreds of channels, that would be memory
-        if self._at < self._end and self._drops:
-            is_begun = self._at > 0 and self._raw[self._at - 1] != NEWLINE
-            line_end = self._raw.find(b"\n", self._at, self._end) + 1 if is_begun else self._at
-            line_end = line_end or self._end
-            self._drop(self._raw, line_end, self._end)
-            self._raw, self._at, self._end = self._raw[self._at : line_end], 0, line_end - self._at
-            if not self._end:
-                self.sink.give_up(self)
-
-    def _drop(self, raw: Buffer, start: int, end: int) -> None:
-        lines = raw[start:end].count(b"\n")
-        self._dropped += lines
-        self.sink.lost_lines += lines
 
 
 class _After:
@@ -182,41 +86,41 @@ class ChannelRelay:
         channel: Channel,
         memory: Memory,
         outlets: Sequence[Outlet],
+        share: Share,
+        cutter: Cutter,
         *,
         watch: Callable[[ChannelRelay, bool], None],
         has_orders: Callable[[], bool],
         limit: RateLimit | None = None,
-        starts: re.Pattern[bytes] | None = None,
-        escapes: re.Pattern[bytes] | None = None,
-        leaves_out_events: bool = False,
         tell: Callable[[int, bytes], None] | None = None,
         making: int = 0,
+        pipe_bytes: int = PIPE_BYTES,
     ) -> None:
         """Take over what the last relay has left; `start` goes on with it.
 
         `watch` is called when it is to be told of bytes in its pipe, and when not any more.
         `has_orders` says whether PID 1 has told something that is still to be heard.
-        `starts` matches where a message begins, `escapes` what is taken out. `tell` is given what
-        was read, and the pid of who has written it. `making` stands for all that decides what is
-        made of the same bytes.
+        `tell` is given what was read, and the pid of who has written it. `making` stands for all
+        that decides what is made of the same bytes. `pipe_bytes`: its pipe is enlarged to so much
+        when it is full.
         """
         self.fd = channel.fd
+        self.share = share
         self.slot = channel.slot
+        self.name = f"'{channel.plan.process}' on {channel.plan.channel}"
         self._memory = memory
         self._outlets = outlets
         self._watch = watch
         self._has_orders = has_orders
         self._limit = limit
-        self._starts = starts
-        self._escapes = escapes
-        self._leaves_out_events = leaves_out_events
+        self._cutter = cutter
         self._tell = tell
         self._max_line = channel.plan.max_line
         self._files = {
             number: outlet.file for number, outlet in enumerate(outlets) if outlet.file is not None
         }
         """By their numbers among the sinks. How far they have come can be told by their sizes."""
-        is_changed = limit or starts or escapes or leaves_out_events
+        is_changed = limit is not None or cutter.changes_bytes
         self._is_raw = not is_changed and all(it.is_raw for it in outlets)
         self._can_splice = (
             len(outlets) == 1 and not outlets[0].is_shared and not channel.plan.sinks[0].drops
@@ -242,12 +146,7 @@ class ChannelRelay:
         """And the instance that wrote it has ended since."""
         self._time_ns = state.time_ns
         self._held_pid = state.pid
-        pid, marks = memory.marks(channel.slot)
-        self._marks = deque(marks)
-        """Where in what the channel ever had an instance has ended (0), or the next begins (its
-        pid), as far as that has not been read."""
-        self._pid = (pid if marks or self.is_idle else 0) or self._last_pid
-        """Whose words are read, up to the first mark."""
+        self._marks = Marks(memory, channel.slot, self._last_pid, is_idle=self.is_idle)
         self._ending = state.ending
         self._own_raw = next(
             (it for it, outlet in enumerate(outlets) if outlet.is_raw and not outlet.is_shared), -1
@@ -263,7 +162,8 @@ class ChannelRelay:
         self._is_told_of = False
         """What is stalled is no step, but a line of our own."""
         self._waiting = memoryview(bytearray(4)).cast("i")
-        self._has_large_pipe = False
+        self._pipe_bytes = pipe_bytes
+        self._has_large_pipe = pipe_bytes <= USUAL_PIPE_BYTES
         self._owes_tail = False
         """The tail has not the last bytes that were read, and will get as many others at once."""
         self.message_ends_at: float | None = None
@@ -281,19 +181,15 @@ class ChannelRelay:
         self._update_watched()
         memory.desk[: len(held)] = held
         end = self._total + self.count_waiting()
-        self._marks = deque([(min(position, end), pid) for position, pid in self._marks])
-        if not self.is_idle and self._marks and not self._marks[-1][1]:
-            self._marks.append((self._marks[-1][0], self._last_pid))
-        elif self.is_idle and self._last_pid:  # else the first instance may be writing by now
-            self._marks.append((end, 0))
-        self._keep_marks()
+        self._marks.go_on(end, self._last_pid, is_idle=self.is_idle)
         missing = min(self._total - memory.tail_total(self.slot), len(held))
         if missing > 0:
             memory.put_tail(self.slot, len(held) - missing, len(held), self._total)
         if held:
-            pid, self._pid = self._pid, self._held_pid or self._pid
+            marks = self._marks
+            pid, marks.pid = marks.pid, self._held_pid or marks.pid
             self._work_on_held(self._restored_taken)
-            self._pid = pid
+            marks.pid = pid
         self._pass_marks()
 
     def _with_what_files_have(self, noted: dict[int, FileNote], taken: list[int]) -> list[int]:
@@ -359,7 +255,7 @@ class ChannelRelay:
         """Bytes in the pipe of which it is known who has written them."""
         waiting = self.count_waiting()
         if self._marks:
-            return min(waiting, self._marks[0][0] - self._total)
+            return min(waiting, self._marks.first[0] - self._total)
         if self._is_starting:
             return 0
         # Counted first: who is forked then has been announced, and that would be heard now.
@@ -377,11 +273,7 @@ class ChannelRelay:
     def set_started(self, pid: int) -> None:
         """That instance writes to it."""
         self.is_idle = self._is_starting = False
-        if not self._marks:
-            self._pid = pid
-        elif len(self._marks) < MOST_MARKS:
-            self._marks.append((self._marks[-1][0], pid))
-        self._keep_marks()
+        self._marks.begin(pid)
         self._update_watched()
 
     def set_ended(self) -> None:
@@ -391,27 +283,18 @@ class ChannelRelay:
         self._update_watched()
 
     def _mark_end(self) -> None:
-        mark = (self._total + self.count_waiting(), 0)
-        if len(self._marks) < MOST_MARKS and not (self._marks and self._marks[-1] == mark):
-            self._marks.append(mark)
-            self._keep_marks()
+        self._marks.end(self._total + self.count_waiting())
         self._pass_marks()
 
     def _pass_marks(self) -> None:
         """As far as no sink stalls."""
         while self._marks and not self.is_stalled and self._line is None:
-            position, pid = self._marks[0]
+            position, pid = self._marks.first
             if self._total < position and (self.step() or self._line is not None):
                 continue
-            if pid:
-                self._pid = pid
-            else:
+            if not pid:
                 self._finish()
-            self._marks.popleft()  # last: to finish once more does no harm
-            self._keep_marks()
-
-    def _keep_marks(self) -> None:
-        self._memory.keep_marks(self.slot, self._pid, self._marks)
+            self._marks.leave_behind()  # last: to finish once more does no harm
 
     def end_message(self) -> None:
         """No further line has come: the message is whole."""
@@ -426,7 +309,7 @@ class ChannelRelay:
         run = Run(text.encode(errors="replace") + b"\n")
         self._is_told_of = True
         now = time.time_ns()
-        formed = [outlet.form.form([run], now, self._pid) for outlet in self._outlets]
+        formed = [outlet.form.form([run], now, self._marks.pid) for outlet in self._outlets]
         self._give([(text, len(text)) for text in formed])
         if not self._are_done():
             after = _After(
@@ -440,6 +323,11 @@ class ChannelRelay:
         else:
             self._is_told_of = False
 
+    def take_untold(self) -> list[int]:
+        """How many lines each sink has not got, where nothing has told of it: no other line has
+        followed."""
+        return [count for outlet in self._outlets if (count := outlet.take_untold())]
+
     # ------------------------------------------------------------ a step
 
     def _read(self, count: int, *, has_more: bool) -> None:
@@ -448,12 +336,13 @@ class ChannelRelay:
         if ahead:
             memory.desk[:ahead] = self._held
         memory.begin_read(self.slot, ahead, count)
-        got = os.readv(self.fd, [memory.desk_view[ahead : ahead + count]])
+        got = posix.readv(self.fd, [memory.desk_view[ahead : ahead + count]])
         self._time_ns = time.time_ns()
-        memory.end_read(got, self._time_ns, self._pid)
+        memory.end_read(got, self._time_ns, self._marks.pid)
         self._total += got
+        self.share.take(got)
         if self._tell is not None:
-            self._tell(self._pid, bytes(memory.desk_view[ahead : ahead + got]))
+            self._tell(self._marks.pid, bytes(memory.desk_view[ahead : ahead + got]))
         self._owes_tail = has_more and self._is_raw  # the next read will overwrite all of it
         if not self._owes_tail:
             memory.put_tail(self.slot, ahead, ahead + got, self._total)
@@ -479,6 +368,7 @@ class ChannelRelay:
                 self._stand_in_line(self._outlets[0])
                 break
         self._total += moved
+        self.share.take(moved)
         self._is_mid_line = False  # nobody has seen what the last byte was
         self._owes_tail = True
         self._memory.keep(self.slot, self._state(b""))
@@ -505,12 +395,21 @@ class ChannelRelay:
             formed = [(raw, upto)] * len(self._outlets)
         else:
             raw = raw[:end]
-            runs, held, continues = self._runs(raw, is_end, is_message_end or is_end)
+            runs, held, continues, is_in_message = self._cutter.runs(
+                raw,
+                continues=self._continues,
+                is_end=is_end,
+                is_message_end=is_message_end or is_end,
+            )
+            if is_in_message:
+                self.message_ends_at = time.monotonic() + MESSAGE_END_S
             drops_rest = self._drops_rest
             if self._limit is not None:
                 now = time.monotonic()
                 runs, drops_rest = self._limit.passed(runs, now, drops_rest=drops_rest)
-            texts = [outlet.form.form(runs, self._time_ns, self._pid) for outlet in self._outlets]
+            texts = [
+                outlet.form.form(runs, self._time_ns, self._marks.pid) for outlet in self._outlets
+            ]
             formed = [(text, len(text)) for text in texts]
         if self._owes_newline or is_end:
             formed = self._with_newlines(formed, is_end=is_end)
@@ -567,46 +466,13 @@ class ChannelRelay:
                     return newline
                 continue
             try:
-                has_room = isinstance(sink, FileSink) and sink.file.room() > end + self._max_line
+                has_room = sink.file is not None and sink.file.room() > end + self._max_line
             except OSError:
                 has_room = False
             if outlet.is_shared or not has_room:
                 newline = raw.rfind(b"\n", 0, end) + 1
                 return end if end - newline > self._max_line else newline
         return end
-
-    def _runs(
-        self, raw: bytes, is_end: bool, is_message_end: bool
-    ) -> tuple[list[Run], bytes, bool]:
-        """The runs, what is held, and whether that goes on with a line that was cut."""
-        begun = b""
-        if self._leaves_out_events:
-            raw, begun = without_events(raw, is_end=is_end)
-        runs, upto, continues = cut(raw, self._max_line, continues=self._continues, is_end=is_end)
-        if self._starts is not None:
-            runs, upto = self._messages(self._starts, runs, upto, is_message_end)
-        if self._escapes is not None:
-            for run in runs:
-                run.raw = self._escapes.sub(b"", run.raw)
-        return runs, raw[upto:] + begun, continues and not is_end
-
-    def _messages(
-        self, starts: re.Pattern[bytes], runs: list[Run], upto: int, is_message_end: bool
-    ) -> tuple[list[Run], int]:
-        joined: list[Run] = []
-        for number, run in enumerate(runs):
-            if run.partial or run.continues:
-                joined.append(run)
-                continue
-            is_last = number + 1 == len(runs)
-            messages, end = join(
-                run.raw, starts, self._max_line, is_end=is_message_end or not is_last
-            )
-            joined += messages
-            if is_last and end < len(run.raw):
-                upto -= len(run.raw) - end
-                self.message_ends_at = time.monotonic() + MESSAGE_END_S
-        return joined, upto
 
     def _give(self, formed: list[tuple[Buffer, int]], taken: Sequence[int] = ()) -> None:
         """Give each sink its own form, of that length, but for what it has `taken` of it."""
@@ -712,7 +578,7 @@ class ChannelRelay:
             self._total,
             self._time_ns,
             held,
-            self._pid,
+            self._marks.pid,
             continues=self._continues,
             drops_rest=self._drops_rest,
             is_mid_line=self._is_mid_line,
@@ -723,7 +589,7 @@ class ChannelRelay:
     def _enlarge_pipe(self) -> None:
         self._has_large_pipe = True
         try:
-            fcntl.fcntl(self.fd, F_SETPIPE_SZ, PIPE_BYTES)
+            fcntl.fcntl(self.fd, F_SETPIPE_SZ, self._pipe_bytes)
         except OSError:  # more than this user may have: then it stays as it is
             return
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import errno
-import os
+import posix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import mmap
     from collections.abc import Callable, Iterator, Sequence
 
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
 MODE, OWN_MODE = 0o644, 0o600
 SIGKILL = 9
 MOST_FDS = 2**20
 NEWLINE = 10
 COPY_BYTES = 64 * 1024
+SEEK_END = 2
 
 MAX_DIGITS = 10
 
@@ -47,7 +45,7 @@ class LogFile:
         self._backups = backups
         self._gzips = gzips
         self._mode = OWN_MODE if is_generated else MODE
-        self._flags = os.O_NOFOLLOW if is_generated else 0
+        self._flags = posix.O_NOFOLLOW if is_generated else 0
         self._packer = 0
         """The process that compresses a file; 0: none does."""
         self._packs_inode = 0
@@ -107,7 +105,7 @@ class LogFile:
         newer = self._size
         for number in reversed(self._old_numbers(self._backups)):  # a rotation may have left a gap
             try:
-                status = os.stat(self._backup(number))
+                status = posix.stat(self._backup(number))
             except OSError:  # it has been compressed
                 return 0
             if status.st_ino == inode:
@@ -136,7 +134,7 @@ class LogFile:
                         break
                     continue
                 with memoryview(raw) as view, view[at:upto] as piece:
-                    done = os.write(self._fd, piece)
+                    done = posix.write(self._fd, piece)
                 at += done
                 self._size += done
                 self._is_mid_line = done > 0 and raw[at - 1] != NEWLINE
@@ -148,15 +146,15 @@ class LogFile:
         """It is given up: nobody is left to use what is being compressed."""
         self.reopen()
         if self._packer:
-            os.kill(self._packer, SIGKILL)
-            os.waitpid(self._packer, 0)
+            posix.kill(self._packer, SIGKILL)
+            posix.waitpid(self._packer, 0)
             _unlink_if_there(self._temporary(self._packer))
             self._packer = 0
 
     def reopen(self) -> None:
         """The file may have been moved away: the next write opens what is there then."""
         if self._fd >= 0:
-            os.close(self._fd)
+            posix.close(self._fd)
             self._fd = -1
 
     @property
@@ -179,16 +177,16 @@ class LogFile:
     def _open(self) -> None:
         if self._fd >= 0:
             return
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY
-        self._fd = os.open(self.path, flags | self._flags, self._mode)
-        status = os.fstat(self._fd)
+        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND | posix.O_CLOEXEC | posix.O_NOCTTY
+        self._fd = posix.open(self.path, flags | self._flags, self._mode)
+        status = posix.fstat(self._fd)
         self._is_regular = status.st_mode & 0o170000 == 0o100000
         self._size, self._inode = status.st_size, status.st_ino
         self._is_mid_line = False
         if self._is_regular and self._size:
             try:
                 with open(self.path, "rb", buffering=0) as beginning:
-                    beginning.seek(-1, os.SEEK_END)
+                    beginning.seek(-1, SEEK_END)
                     self._is_mid_line = beginning.read(1) != b"\n"
             except OSError:  # it may be written to, and not be read
                 return
@@ -203,7 +201,7 @@ class LogFile:
         """
         path = self.path
         if not self._backups:
-            os.ftruncate(self._fd, 0)
+            posix.ftruncate(self._fd, 0)
             self._size = 0
             return True
         self._shifts = self._shifts or self._backups
@@ -230,15 +228,20 @@ class LogFile:
 
     def _old_numbers(self, most: int) -> Sequence[int]:
         """Those of the old files, from `most` down."""
-        folder, name = os.path.split(self.path)
+        folder, name = self._folder_and_name()
         begin = name + b"."
         try:
-            others = os.listdir(folder)
+            others = posix.listdir(folder or b".")
         except OSError:  # then try them all
             return range(most, 0, -1)
         ends = [it[len(begin) :].removesuffix(b".gz") for it in others if it.startswith(begin)]
         found = {int(end) for end in ends if end.isdigit() and len(end) < MAX_DIGITS}
         return sorted([number for number in found if 0 < number <= most], reverse=True)
+
+    def _folder_and_name(self) -> tuple[bytes, bytes]:
+        """The folder with the slash behind it; empty: the current one."""
+        begin = self.path.rfind(b"/") + 1
+        return self.path[:begin], self.path[begin:]
 
     # ------------------------------------------------------------ compression
 
@@ -258,7 +261,7 @@ class LogFile:
             self._has_cleaned = True
             self._remove_temporaries()
         if self._packer:
-            pid, status = os.waitpid(self._packer, os.WNOHANG)
+            pid, status = posix.waitpid(self._packer, posix.WNOHANG)
             if not pid:
                 return
             self._packer = 0
@@ -279,24 +282,24 @@ class LogFile:
 
     def _remove_temporaries(self) -> None:
         """What the packers of other relays have left; one that is still at it works in vain."""
-        folder, name = os.path.split(self.path)
+        folder, name = self._folder_and_name()
         begin, end = name + b".gz.", b".tmp"
         try:
-            others = os.listdir(folder)
+            others = posix.listdir(folder or b".")
         except OSError:  # then there are none
             return
         for other in others:
             is_ours = other.startswith(begin) and other.endswith(end)
             if is_ours and other[len(begin) : -len(end)].isdigit():
-                _unlink_if_there(os.path.join(folder, other))
+                _unlink_if_there(folder + other)
 
     def _put_packed(self, temporary: bytes) -> bool:
         """Put it in the place of what it was made of. Returns whether that was possible."""
         try:
             for number in range(1, self._backups + 1):
                 if _inode_of(self._backup(number)) == self._packs_inode:
-                    os.rename(temporary, self._backup(number, b".gz"))
-                    os.unlink(self._backup(number))
+                    posix.rename(temporary, self._backup(number, b".gz"))
+                    posix.unlink(self._backup(number))
                     return True
         except OSError:
             return False
@@ -323,42 +326,43 @@ class ShortWriteError(OSError):
 def _inode_of(path: bytes) -> int:
     """0: there is no such file."""
     try:
-        return os.stat(path).st_ino
+        return posix.stat(path).st_ino
     except OSError:
         return 0
 
 
 def _rename_if_there(old: bytes, new: bytes) -> None:
     try:
-        os.rename(old, new)
+        posix.rename(old, new)
     except FileNotFoundError:
         return
 
 
 def _unlink_if_there(path: bytes) -> None:
     try:
-        os.unlink(path)
+        posix.unlink(path)
     except FileNotFoundError:
         return
 
 
 def _start_packer(path: bytes, temporary: Callable[[int], bytes]) -> int:
-    source_fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # now: it will soon have another name
-    pid = os.fork()
+    # Now, for it will soon have another name.
+    source_fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    pid = posix.fork()
     if pid:
-        os.close(source_fd)
+        posix.close(source_fd)
         return pid
     code = 1
     try:
-        os.closerange(0, source_fd)  # for it may outlive the relay
-        os.closerange(source_fd + 1, MOST_FDS)
-        os.nice(10)
-        _gzip(source_fd, temporary(os.getpid()))
+        posix.closerange(0, source_fd)  # for it may outlive the relay
+        posix.closerange(source_fd + 1, MOST_FDS)
+        posix.nice(10)
+        _gzip(source_fd, temporary(posix.getpid()))
         code = 0
     finally:
         if code:
-            _unlink_if_there(temporary(os.getpid()))
-        os._exit(code)
+            _unlink_if_there(temporary(posix.getpid()))
+        posix._exit(code)
 
 
 def _gzip(source_fd: int, packed: bytes) -> None:
@@ -366,6 +370,6 @@ def _gzip(source_fd: int, packed: bytes) -> None:
 
     packer = zlib.compressobj(6, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
     with open(packed, "wb") as target:
-        while piece := os.read(source_fd, COPY_BYTES):
+        while piece := posix.read(source_fd, COPY_BYTES):
             target.write(packer.compress(piece))
         target.write(packer.flush())

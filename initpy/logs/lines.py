@@ -159,3 +159,67 @@ def join(
         if upto > at:
             runs.append(Run(raw[at:upto], is_message=True))
     return runs, end
+
+
+class Cutter:
+    """What a channel's bytes are cut into: lines, or messages of several, without what is to be
+    left out."""
+
+    def __init__(
+        self,
+        max_line: int,
+        *,
+        starts: re.Pattern[bytes] | None = None,
+        escapes: re.Pattern[bytes] | None = None,
+        leaves_out_events: bool = False,
+    ) -> None:
+        """`starts` matches where a message begins, `escapes` what is left out of a line."""
+        self._max_line = max_line
+        self._starts = starts
+        self._escapes = escapes
+        self._leaves_out_events = leaves_out_events
+
+    @property
+    def changes_bytes(self) -> bool:
+        """All its runs together may be another thing than the bytes."""
+        return bool(self._starts or self._escapes or self._leaves_out_events)
+
+    def runs(
+        self, raw: bytes, *, continues: bool, is_end: bool, is_message_end: bool
+    ) -> tuple[list[Run], bytes, bool, bool]:
+        """Cut `raw`; `continues` and `is_end` as for `cut`. `is_message_end`: the last message is
+        whole.
+
+        Returns the runs, what has to be held until more comes, whether that continues a line that
+        was cut, and whether it is a message that may be whole.
+        """
+        begun = b""
+        if self._leaves_out_events:
+            raw, begun = without_events(raw, is_end=is_end)
+        runs, upto, continues = cut(raw, self._max_line, continues=continues, is_end=is_end)
+        left = 0
+        if self._starts is not None:
+            runs, left = self._messages(self._starts, runs, is_message_end)
+        if self._escapes is not None:
+            for run in runs:
+                run.raw = self._escapes.sub(b"", run.raw)
+        return runs, raw[upto - left :] + begun, continues and not is_end, left > 0
+
+    def _messages(
+        self, starts: re.Pattern[bytes], runs: list[Run], is_message_end: bool
+    ) -> tuple[list[Run], int]:
+        """The runs with their lines joined, and how many of the last bytes are not among them."""
+        joined: list[Run] = []
+        left = 0
+        for number, run in enumerate(runs):
+            if run.partial or run.continues:
+                joined.append(run)
+                continue
+            is_last = number + 1 == len(runs)
+            messages, end = join(
+                run.raw, starts, self._max_line, is_end=is_message_end or not is_last
+            )
+            joined += messages
+            if is_last:
+                left = len(run.raw) - end
+        return joined, left

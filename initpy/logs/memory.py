@@ -22,7 +22,7 @@ writes to: its size tells, rotated or not.)
 from __future__ import annotations
 
 import mmap
-import os
+import posix
 import time
 
 from initpy.core.values import Value
@@ -149,8 +149,8 @@ class Memory:
 
     def __init__(self, fd: int, slots: int) -> None:
         """Map it, and make it large enough."""
-        if os.fstat(fd).st_size < size_for(slots):
-            os.ftruncate(fd, size_for(slots))
+        if posix.fstat(fd).st_size < size_for(slots):
+            posix.ftruncate(fd, size_for(slots))
         self._fd = fd
         self._words = memoryview(mmap.mmap(fd, DESK_AT)).cast("Q")
         self.desk = mmap.mmap(fd, DESK_BYTES, offset=DESK_AT)
@@ -198,9 +198,9 @@ class Memory:
         region = REGIONS_AT + slot * REGION_BYTES
         words, own = self._words, _at(slot)
         words[own + _CLAIM] = total
-        os.pwrite(self._fd, self.desk_view[start : start + first], region + at)
+        posix.pwrite(self._fd, self.desk_view[start : start + first], region + at)
         if start + first < end:
-            os.pwrite(self._fd, self.desk_view[start + first : end], region)
+            posix.pwrite(self._fd, self.desk_view[start + first : end], region)
         words[own + _TAIL] = total
 
     def tail_total(self, slot: int) -> int:
@@ -217,7 +217,7 @@ class Memory:
         way = seq & 1
         if state.held:
             region = REGIONS_AT + slot * REGION_BYTES
-            os.pwrite(self._fd, state.held, region + _HOLDS_AT[way])
+            posix.pwrite(self._fd, state.held, region + _HOLDS_AT[way])
         at = own + _STATES[way]
         words[at] = state.total
         words[at + 1] = state.time_ns
@@ -281,7 +281,7 @@ class Memory:
         noted = memoryview(raw).cast("Q")
         for number, word in enumerate([pid, *[word for mark in marks for word in mark]]):
             noted[number] = word
-        os.pwrite(self._fd, raw, REGIONS_AT + slot * REGION_BYTES + _MARKS_AT[way])
+        posix.pwrite(self._fd, raw, REGIONS_AT + slot * REGION_BYTES + _MARKS_AT[way])
         words[own + _MARKS] = (len(marks) + 1) * 2 + way
 
     def marks(self, slot: int) -> tuple[int, list[tuple[int, int]]]:
@@ -290,7 +290,7 @@ class Memory:
         if not count:
             return 0, []
         size = (2 * count - 1) * _WORD_BYTES
-        raw = os.pread(self._fd, size, REGIONS_AT + slot * REGION_BYTES + _MARKS_AT[way])
+        raw = posix.pread(self._fd, size, REGIONS_AT + slot * REGION_BYTES + _MARKS_AT[way])
         pid, *words = memoryview(raw).cast("Q")
         return pid, list(zip(words[::2], words[1::2], strict=True))
 
@@ -303,7 +303,7 @@ class Memory:
         at = own + _STATES[way]
         total, time_ns, held_bytes, pid, flags = words[at : at + 5]
         region = REGIONS_AT + slot * REGION_BYTES
-        held = os.pread(self._fd, held_bytes, region + _HOLDS_AT[way])
+        held = posix.pread(self._fd, held_bytes, region + _HOLDS_AT[way])
         state = State(
             total,
             time_ns,
@@ -382,7 +382,7 @@ class Tail:
         they are read are left out.
         """
         total, _ = self._totals()
-        ring = os.pread(self._fd, TAIL_BYTES, self._ring_at)
+        ring = posix.pread(self._fd, TAIL_BYTES, self._ring_at)
         ring += bytes(TAIL_BYTES - len(ring))
         _, claimed = self._totals()
         at = total % TAIL_BYTES
@@ -393,7 +393,7 @@ class Tail:
 
     def _totals(self) -> tuple[int, int]:
         """What is in the ring, and what is being put there besides."""
-        raw = os.pread(self._fd, 3 * _WORD_BYTES, self._at)
+        raw = posix.pread(self._fd, 3 * _WORD_BYTES, self._at)
         if len(raw) < 3 * _WORD_BYTES:  # no relay has been there yet
             return 0, 0
         total, claimed, owner = memoryview(raw).cast("Q")

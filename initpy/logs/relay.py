@@ -6,7 +6,7 @@ knows of no reload: PID 1 has it leave, and starts the next.
 
 from __future__ import annotations
 
-import os
+import posix
 import select
 import time
 
@@ -21,12 +21,13 @@ from initpy.logplan import (
     SYSLOG,
     at_line_begin,
 )
-from initpy.logs.channels import READ_BYTES, ChannelRelay, Outlet
-from initpy.logs.files import LogFile
+from initpy.logs.channels import LINES_BYTES, READ_BYTES, ChannelRelay
 from initpy.logs.forms import COLOURS, Json, Prefix, Raw, Syslog
-from initpy.logs.limits import RateLimit
+from initpy.logs.lines import Cutter
 from initpy.logs.memory import Memory
-from initpy.logs.sinks import FileSink, StreamSink
+from initpy.logs.outlets import Outlet
+from initpy.logs.shares import Pace, Share
+from initpy.logs.sinks import PIPE_BYTES, StreamSink
 from initpy.wire import Frames, frame
 
 TYPE_CHECKING = False
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from initpy.logplan import Channel, ChannelPlan, LogPlan
     from initpy.logplan import Sink as SinkPlan
     from initpy.logs.forms import Form
+    from initpy.logs.limits import RateLimit
     from initpy.logs.sinks import Sink
 else:
     import _signal
@@ -45,10 +47,16 @@ STREAM_PIPE_BYTES = 256 * 1024
 floods it with is before the next one's line."""
 
 MANY = 4
-"""When more channels than that have something, each is read less of at a time, about 2 MiB in a
-round, so that none waits long for its turn."""
+"""When more channels than that have something, each is read less of at a time."""
 
-ROUND_BYTES, LEAST_BYTES = 2 * 1024 * 1024, 16 * 1024
+TURN_S = 0.004
+"""So long those who have something have their turns, who has had least first; then it is looked who
+has something now."""
+
+PIPES_BYTES = 32 * 1024 * 1024
+"""What the pipes of all channels may be enlarged to together. It is the kernel's memory, but the
+container's, and all that is in a flood's pipe is written before the flood is first held up."""
+
 TEND_S = 0.2
 FOR_EVER = float("inf")
 
@@ -84,7 +92,7 @@ def run(plan: LogPlan, report_fd: int) -> int:
     for signum in (SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGPIPE):
         _signal.signal(signum, _signal.SIG_IGN)  # whoever signals everyone does not mean us
     bytes(MALLOC_BYTES)  # made, and freed at once
-    is_coloured = not os.environ.get("NO_COLOR")  # on a terminal, that is; see no-color.org
+    is_coloured = not posix.environ.get(b"NO_COLOR")  # on a terminal, that is; see no-color.org
     return Relay(plan, report_fd, is_coloured=is_coloured).run()
 
 
@@ -97,6 +105,8 @@ class Relay:
         self._frames = Frames()
         self._memory = Memory(plan.memory_fd, 1 + max([it.slot for it in plan.channels], default=0))
         self._sinks: dict[object, Sink] = {}
+        self._pace = Pace()
+        self._pipe_bytes = min(PIPE_BYTES, PIPES_BYTES // max(1, len(plan.channels)))
         self._limits: dict[str, RateLimit] = {}
         """Of each program that has one."""
         self._untold = 0
@@ -123,7 +133,7 @@ class Relay:
             for it in plan.channels
             if it.plan.rate_limit
         ]
-        self._files = [it for it in self._sinks.values() if isinstance(it, FileSink)]
+        self._files = [it.file for it in self._sinks.values() if it.file is not None]
         self._packs = any(sink.gzips for it in plan.channels for sink in it.plan.sinks)
 
     def run(self) -> int:
@@ -133,23 +143,32 @@ class Relay:
         self._watch_sinks()  # they may have stalled already
         while self._exit_code is None:
             self._turn()
-        for sink in self._files:
-            sink.file.close()
+        for file in self._files:
+            file.close()
+        for channel in self._channels.values():
+            self._tell_of_untold(channel)
         return self._exit_code
 
     def _turn(self) -> None:
-        ready = self._epoll.poll(self._wait_s())
-        most = READ_BYTES if len(ready) <= MANY else max(LEAST_BYTES, ROUND_BYTES // len(ready))
-        fds = [fd for fd, _ in ready]
+        fds = [fd for fd, _ in self._epoll.poll(self._wait_s())]
         if self._plan.commands_fd in fds:
             self._take_commands()  # first: what has been written since may be another instance's
-        came = 0
-        for fd, _ in ready:
-            if fd in self._channels:
-                came += self._channels[fd].step(most)
-            elif fd in self._watched_sinks:
-                self._watched_sinks[fd].go_on()
+            if self._exit_code is not None:
+                return  # or be for the next relay, which has another plan
         now = time.monotonic()
+        until = now + TURN_S
+        for fd in fds:
+            if fd in self._watched_sinks:
+                self._watched_sinks[fd].go_on(until)
+        channels = [self._channels[fd] for fd in fds if fd in self._channels]
+        channels.sort(key=lambda it: it.share.had)
+        most = READ_BYTES if len(channels) <= MANY else LINES_BYTES
+        came = 0
+        for channel in channels:
+            came += channel.step(most)
+            now = time.monotonic()
+            if now >= until:
+                break
         self._keep_time(now)
         self._watch_sinks()
         if self._closing:
@@ -173,7 +192,7 @@ class Relay:
         if self._drain_until is not None:
             dues.append(self._drain_until)
         now = time.monotonic()
-        if self._packs and any(sink.file.is_packing for sink in self._files):
+        if self._packs and any(file.is_packing for file in self._files):
             dues.append(now + TEND_S)
         return max(0.0, min(dues) - now) if dues else -1.0
 
@@ -181,13 +200,14 @@ class Relay:
         for sink in self._sinks.values():
             due = sink.waits_until()
             if due is not None and due <= now:
-                sink.go_on()
+                sink.go_on(now + TURN_S)
         for channel in self._channels.values():
             if channel.message_ends_at is not None and channel.message_ends_at <= now:
                 channel.end_message()
         self._tell_of_dropped(now)
-        for sink in self._files if self._packs else ():
-            sink.tend()
+        for file in self._files if self._packs else ():
+            if file.is_packing:
+                file.look_after_packer()
 
     def _tell_of_dropped(self, ended_by: float) -> None:
         """Where a rate limit's window has ended by then, in one of the program's channels."""
@@ -195,6 +215,12 @@ class Relay:
             is_open = channel.slot in self._by_slot
             if limit.dropped and limit.ends_at <= ended_by and is_open and not channel.is_stalled:
                 channel.tell(f"initpy: {limit.take_dropped()} lines were dropped: over rate_limit")
+
+    def _tell_of_untold(self, channel: ChannelRelay) -> None:
+        """What its sinks have dropped last: there may be no room in them, so PID 1 says it."""
+        for count in channel.take_untold():
+            text = f"{count} lines of {channel.name} were dropped: they came quicker than they went"
+            self._report("WARN", text)
 
     # ------------------------------------------------------------ what is watched
 
@@ -229,12 +255,12 @@ class Relay:
 
     def _say(self, *words: object) -> None:
         try:
-            os.write(self._report_fd, frame(words))
+            posix.write(self._report_fd, frame(words))
         except OSError:  # PID 1 has hung up: there is nobody to tell
             return
 
     def _take_commands(self) -> None:
-        raw = os.read(self._plan.commands_fd, COMMAND_BYTES)
+        raw = posix.read(self._plan.commands_fd, COMMAND_BYTES)
         if not raw:
             self._exit_code = LEFT
         for command in self._frames.feed(raw):
@@ -271,8 +297,9 @@ class Relay:
             if not channel.is_stalled:
                 self._closing.discard(slot)
                 self._watch_channel(channel, is_watched=False)
+                self._tell_of_untold(channel)
                 del self._channels[channel.fd], self._by_slot[slot]
-                os.close(channel.fd)
+                posix.close(channel.fd)
                 self._say("closed", self._serials[slot])
 
     def _look_whether_drained(self) -> None:
@@ -293,6 +320,8 @@ class Relay:
         plan = channel.plan
         limit = None
         if plan.rate_limit is not None:
+            from initpy.logs.limits import RateLimit  # noqa: PLC0415 - for those who want it
+
             limit = self._limits.setdefault(plan.program, RateLimit(*plan.rate_limit))
         starts = escapes = None
         if plan.multiline or plan.strip_ansi:
@@ -303,24 +332,30 @@ class Relay:
             if plan.strip_ansi:
                 escapes = re.compile(ESCAPES)
         tells = plan.told_as and self._plan.events_fd >= 0
+        share = Share(self._pace)
         outlets = []
         for sink_plan in plan.sinks:
             sink = self._sink(sink_plan)
             form = self._form(channel, sink_plan, sink)
             is_shared = self._users[_identity(sink_plan)] > 1
-            outlets.append(Outlet(sink, form, drops=sink_plan.drops, is_shared=is_shared))
+            outlets.append(Outlet(sink, form, share, drops=sink_plan.drops, is_shared=is_shared))
         return ChannelRelay(
             channel,
             self._memory,
             outlets,
+            share,
+            Cutter(
+                plan.max_line,
+                starts=starts,
+                escapes=escapes,
+                leaves_out_events=bool(plan.capture_bytes),
+            ),
             watch=self._watch_channel,
             has_orders=self._has_orders,
             limit=limit,
-            starts=starts,
-            escapes=escapes,
-            leaves_out_events=bool(plan.capture_bytes),
             tell=(lambda pid, raw: self._tell(plan, pid, raw)) if tells else None,
             making=_fingerprint(plan, self._prefix_width),
+            pipe_bytes=self._pipe_bytes,
         )
 
     def _tell(self, plan: ChannelPlan, pid: int, raw: bytes) -> None:
@@ -328,7 +363,7 @@ class Relay:
         for start in range(0, len(raw), TOLD_BYTES):
             packet = frame((plan.told_as, plan.channel, pid, raw[start : start + TOLD_BYTES]))
             try:
-                os.write(self._plan.events_fd, packet)
+                posix.write(self._plan.events_fd, packet)
             except OSError:  # it is full
                 self._untold += 1
                 continue
@@ -348,6 +383,9 @@ class Relay:
         if plan.kind == STREAM:
             return StreamSink(int(plan.target), self._report, pipe_bytes=STREAM_PIPE_BYTES)
         if plan.kind == FILE:
+            from initpy.logs.file_sink import FileSink  # noqa: PLC0415 - for those who want it
+            from initpy.logs.files import LogFile  # noqa: PLC0415
+
             file = LogFile(
                 plan.target,
                 plan.max_bytes,
@@ -363,7 +401,7 @@ class Relay:
     def _form(self, channel: Channel, plan: SinkPlan, sink: Sink) -> Form:
         of = channel.plan
         if plan.kind == SYSLOG:
-            return Syslog(of.program, of.channel, os.uname().nodename)
+            return Syslog(of.program, of.channel, posix.uname().nodename)
         if plan.form == PREFIX:
             names = sorted({it.plan.process for it in self._plan.channels})
             has_colour = self._is_coloured and isinstance(sink, StreamSink) and sink.is_tty

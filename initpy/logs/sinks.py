@@ -8,27 +8,26 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import os
+import posix
 import select
-import stat
 import time
 from abc import ABC, abstractmethod
-
-from initpy.logs.files import FULL_DISK, LogFile, ShortWriteError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import mmap
-    from collections import deque
     from collections.abc import Callable
     from typing import Protocol
 
+    from initpy.logs.files import LogFile
+    from initpy.logs.shares import Share
+
     class Waiter(Protocol):
+        share: Share
+
         def resume(self) -> None: ...
 
     Buffer = bytes | mmap.mmap
-else:
-    from _collections import deque  # `collections` takes 2 ms, and a relay has to be there soon
 
 RETRY_S = 0.5
 """How soon a file that could not be written to is tried again."""
@@ -44,9 +43,16 @@ PIPE_BYTES = 1024 * 1024
 
 F_SETPIPE_SZ, F_GETPIPE_SZ = 1031, 1032
 
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+_S_IFMT, _S_IFIFO, _S_IFCHR, _S_IFSOCK = 0o170000, 0o010000, 0o020000, 0o140000
+
 
 class Sink(ABC):
     """What the kinds of sinks have in common: the line of those who wait for it."""
+
+    file: LogFile | None = None
+    """What it writes to, if that is one."""
 
     def __init__(
         self, report: Callable[[str, str], None], now: Callable[[], float] = time.monotonic
@@ -58,7 +64,8 @@ class Sink(ABC):
         self.owner: Waiter | None = None
         """It has been given a part of what this channel has, and waits for the rest; or it is the
         first in line."""
-        self._waiting: deque[Waiter] = deque()
+        self._waiting: list[Waiter] = []
+        """Who has had the least is last, and is next."""
         self._retry_at = 0.0
         """Not before; 0: it has not failed."""
         self._failed_since: float | None = None
@@ -67,7 +74,7 @@ class Sink(ABC):
         """Take raw[start:end], whole lines. Returns how many bytes were taken; when that is less
         than all, `who` is resumed as soon as there is a chance for the rest."""
         if self.owner is not None and self.owner is not who:
-            self._waiting.append(who)
+            self._line_up(who)
             return 0
         taken = self._take(raw, start, end)
         if taken < end - start:
@@ -78,16 +85,27 @@ class Sink(ABC):
 
     def stand_in_line(self, who: Waiter) -> None:
         """`who` has nothing for it yet, and is to be resumed when it is its turn."""
-        self._waiting.append(who)
+        self._line_up(who)
         if self.owner is None:
-            self.owner = self._waiting.popleft()
+            self.owner = self._waiting.pop()
+
+    def _line_up(self, who: Waiter) -> None:
+        """Behind those who have had as much. (What one has had does not change while it waits.)"""
+        at, end = 0, len(self._waiting)
+        while at < end:
+            middle = (at + end) // 2
+            if self._waiting[middle].share.had > who.share.had:
+                at = middle + 1
+            else:
+                end = middle
+        self._waiting.insert(at, who)
 
     def give_up(self, who: Waiter) -> None:
         """`who` does not wait any more."""
         if who in self._waiting:
             self._waiting.remove(who)
         if self.owner is who:
-            self.owner = self._waiting.popleft() if self._waiting else None
+            self.owner = self._waiting.pop() if self._waiting else None
 
     @property
     def is_stalled(self) -> bool:
@@ -98,13 +116,18 @@ class Sink(ABC):
         """It is stalled for no other reason than that others are to have their turn."""
         return False
 
-    def go_on(self) -> None:
-        """There may be room again: resume the owner, then those in line, as long as it lasts."""
+    def go_on(self, until: float) -> None:
+        """There may be room again: resume the owner, then those in line, as long as it lasts, and
+        no longer than until then, by the clock: who is to be next may not be in line yet."""
         owner, self.owner = self.owner, None  # which it becomes again if it has not room enough
         if owner is not None:
             owner.resume()
         while self.owner is None and self._waiting:
-            self._waiting.popleft().resume()
+            following = self._waiting.pop()
+            if self._now() < until:
+                following.resume()
+            else:
+                self.owner = following
 
     @abstractmethod
     def _take(self, raw: Buffer, start: int, end: int) -> int:
@@ -125,9 +148,6 @@ class Sink(ABC):
 
     def reopen(self) -> None:  # noqa: B027
         """The file may have been moved away."""
-
-    def tend(self) -> None:  # noqa: B027
-        """Once a second, or sooner."""
 
     # What is said once when it cannot be written to, and once when it can.
 
@@ -235,7 +255,7 @@ class StreamSink(Sink):
         """
         while True:
             try:
-                return os.splice(fd, self.fd, most, flags=os.SPLICE_F_NONBLOCK)
+                return posix.splice(fd, self.fd, most, flags=posix.SPLICE_F_NONBLOCK)
             except BlockingIOError:
                 if not self._pipe_bytes:
                     return 0
@@ -251,36 +271,36 @@ class StreamSink(Sink):
             pass
 
     def _way_to_write(self) -> Callable[[memoryview], int]:
-        mode = os.fstat(self.fd).st_mode
-        if stat.S_ISFIFO(mode):
+        kind = posix.fstat(self.fd).st_mode & _S_IFMT
+        if kind == _S_IFIFO:
             self.takes_splice = True
             anew = self._anew()
             self._tells_room = anew is not None
             return anew or _PipeWriter(self.fd).write
-        if stat.S_ISSOCK(mode):
+        if kind == _S_IFSOCK:
             return _socket_writer(self.fd)
-        if stat.S_ISCHR(mode) and os.isatty(self.fd):
+        if kind == _S_IFCHR and posix.isatty(self.fd):
             self.is_tty = True
             return self._anew() or self._put_when_writable
         self._is_pollable = False
-        return lambda piece: os.write(self.fd, piece)  # a regular file or /dev/null
+        return lambda piece: posix.write(self.fd, piece)  # a regular file or /dev/null
 
     def _anew(self) -> Callable[[memoryview], int] | None:
         """The same file with flags of its own; None: that is forbidden."""
-        flags = os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
+        flags = posix.O_WRONLY | posix.O_NOCTTY | posix.O_NONBLOCK | posix.O_CLOEXEC
         try:
-            fd = os.open(f"/proc/self/fd/{self.fd}", flags)
+            fd = posix.open(f"/proc/self/fd/{self.fd}", flags)
         except OSError:
             return None
         self.fd = fd
-        return lambda piece: os.write(fd, piece)
+        return lambda piece: posix.write(fd, piece)
 
     def _put_when_writable(self, piece: memoryview) -> int:
         poll = select.poll()
         poll.register(self.fd, select.POLLOUT)
         if not poll.poll(0):
             raise BlockingIOError(errno.EAGAIN, "the terminal is full")
-        return os.write(self.fd, piece[:256])
+        return posix.write(self.fd, piece[:256])
 
 
 class _PipeWriter:
@@ -288,17 +308,17 @@ class _PipeWriter:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._read_fd, self._write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._read_fd, self._write_fd = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
 
     def write(self, piece: memoryview) -> int:
-        held = os.write(self._write_fd, piece)
+        held = posix.write(self._write_fd, piece)
         try:
-            moved = os.splice(self._read_fd, self._fd, held, flags=os.SPLICE_F_NONBLOCK)
+            moved = posix.splice(self._read_fd, self._fd, held, flags=posix.SPLICE_F_NONBLOCK)
             held -= moved
             return moved
         finally:
             if held:  # what comes next may be something else
-                os.read(self._read_fd, held)
+                posix.read(self._read_fd, held)
 
 
 def _socket_writer(fd: int) -> Callable[[memoryview], int]:
@@ -312,71 +332,3 @@ def _socket_writer(fd: int) -> Callable[[memoryview], int]:
             sock.detach()
 
     return write
-
-
-class FileSink(Sink):
-    """A log file. When it cannot be written to, that is said once, and it is tried again; when it
-    can, that is said as well, with what was lost meanwhile."""
-
-    def __init__(
-        self,
-        file: LogFile,
-        report: Callable[[str, str], None],
-        now: Callable[[], float] = time.monotonic,
-        *,
-        is_shared: bool = False,
-    ) -> None:
-        """`is_shared`: several channels write to it."""
-        super().__init__(report, now)
-        self.file = file
-        self._is_shared = is_shared
-        self._is_pausing = False
-        self._last: Waiter | None = None
-        """Who goes on with the last line, if that is unfinished."""
-        self._name = file.path.decode(errors="backslashreplace")
-
-    def write(self, who: Waiter, raw: Buffer, start: int, end: int) -> int:
-        if self._is_shared and self.owner is None and who is not self._last and start < end:
-            self._end_line(who)
-        return super().write(who, raw, start, end)
-
-    @property
-    def is_pausing(self) -> bool:
-        return self._is_pausing and self.is_stalled
-
-    def _end_line(self, who: Waiter) -> None:
-        """An unfinished one of somebody else, who has ended, before one of `who`."""
-        try:
-            if self.file.ends_mid_line():
-                self.file.write(b"\n", 0, 1)
-            self._last = who
-        except OSError:  # what is to be written will not be either
-            return
-
-    def set_ended(self, who: Waiter) -> None:
-        self._last = None if self._last is who else self._last
-
-    def reopen(self) -> None:
-        self.file.reopen()
-        self._retry_at = self._now()
-
-    def tend(self) -> None:
-        if self.file.is_packing:
-            self.file.look_after_packer()
-
-    def _take(self, raw: Buffer, start: int, end: int) -> int:
-        if self._now() < self._retry_at:
-            return 0
-        self._is_pausing = False
-        try:
-            taken = self.file.write(raw, start, end)
-        except ShortWriteError as exc:
-            self._fail(self._name, exc)
-            if exc.errno not in FULL_DISK:
-                self.file.reopen()
-            return exc.written
-        self._recover(self._name)
-        if taken < end - start:
-            self._is_pausing = True
-            self._retry_at = self._now()  # in the next turn
-        return taken

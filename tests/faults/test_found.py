@@ -76,8 +76,13 @@ def test_a_helper_that_cannot_be_heard_is_not_there() -> None:
         return 0
 
     limits = resource.getrlimit(resource.RLIMIT_SIGPENDING)
-    unheard = (lambda *_: None, lambda *_: None)
-    helpers = Helpers(Inherited((), (), limits), watch, os.close, print, *unheard, lambda: b"")
+
+    def nothing(*_: object) -> None:
+        return
+
+    helpers = Helpers(
+        Inherited((), (), limits), watch, os.close, print, lambda *_: b"", nothing, nothing, bytes
+    )
     with pytest.raises(OSError, match="no room"):
         helpers.fork("sweep", linger, ReadPlan())
     assert not helpers.by_pid

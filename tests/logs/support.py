@@ -99,8 +99,15 @@ class Relay:
 
     def is_waiting(self) -> bool:
         """It has done all that it can, and waits for something to happen."""
-        state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2][0]
-        return state == "S" and "memfd:logs" in Path(f"/proc/{self.pid}/maps").read_text()
+        return self._state() == "S" and "memfd:logs" in Path(f"/proc/{self.pid}/maps").read_text()
+
+    def stop(self) -> None:
+        """It sees nothing of what comes, until SIGCONT."""
+        os.kill(self.pid, signal.SIGSTOP)
+        wait_for(lambda: self._state() == "T")
+
+    def _state(self) -> str:
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2][0]
 
     def has_commands(self) -> bool:
         """It has not read all that it was sent."""

@@ -74,7 +74,7 @@ def test_no_write_changes_more_names_than_it_may(tmp_path: Path) -> None:
     path = tmp_path / "log"
     file = LogFile(os.fsencode(path), 8, 150)
     raw = b"".join([b"line %d\n" % (number % 10) for number in range(170)])
-    with patch("os.rename", wraps=os.rename) as rename:
+    with patch("posix.rename", wraps=os.rename) as rename:
         at = 0
         while at < len(raw):
             before = rename.call_count
@@ -98,7 +98,7 @@ def test_a_rotation_that_goes_wrong_is_gone_on_with(tmp_path: Path) -> None:
             raise OSError(28, "No space left on device")
         rename(old, new)
 
-    with patch("os.rename", failing), pytest.raises(ShortWriteError):
+    with patch("posix.rename", failing), pytest.raises(ShortWriteError):
         file.write(b"line 6\n", 0, 7)
     file.write(b"line 6\n", 0, 7)
     assert rotated(path) == [b"line %d\n" % number for number in range(1, 7)]

@@ -184,10 +184,8 @@ def test_a_file_of_several_gets_a_newline_only_where_a_line_follows(
     wait_for_content(log, b"one\ntwo\nthree\nthree\nfour\n")
 
 
-def test_what_waits_in_a_full_pipe_is_told_apart_by_instances(
-    start_relay: Start, reader: Reader
-) -> None:
-    """Several crash while nobody reads: none's unfinished line is joined with the next one's."""
+def relay_behind_a_full_pipe(start_relay: Start, reader: Reader) -> Relay:
+    """It holds a line for which there is no room, and the second instance is there."""
     relay = start_relay(channel_plan(Sink(STREAM, STDOUT, JSON)), stdout=reader.write_fd)
     fcntl.fcntl(reader.write_fd, F_SETPIPE_SZ, PIPE_BYTES)  # the relay would make it larger
     while select.select([], [reader.write_fd], [], 0)[1]:
@@ -195,6 +193,14 @@ def test_what_waits_in_a_full_pipe_is_told_apart_by_instances(
     relay.write(b"begun\n")
     wait_for(lambda: relay.tail() == b"begun\n")
     relay.command("started", 0, 11)
+    return relay
+
+
+def test_what_waits_in_a_full_pipe_is_told_apart_by_instances(
+    start_relay: Start, reader: Reader
+) -> None:
+    """Several crash while nobody reads: none's unfinished line is joined with the next one's."""
+    relay = relay_behind_a_full_pipe(start_relay, reader)
     for pid in (11, 12, 13):
         relay.write(b"%d" % pid)
         relay.command("ended", 0)
@@ -241,7 +247,7 @@ def test_the_first_instance_does_not_wait_and_its_line_is_whole(
     """It may have written before the relay hears that it is to be."""
     relay = start_relay(channel_plan(Sink(STREAM, STDOUT, JSON)), stdout=reader.write_fd, pid=0)
     wait_for(relay.is_waiting)
-    os.kill(relay.pid, signal.SIGSTOP)
+    relay.stop()
     relay.write(b"one")
     relay.command("starting", 0, 0)
     os.kill(relay.pid, signal.SIGCONT)
@@ -267,13 +273,7 @@ def test_where_nothing_comes_of_a_birth_what_others_write_comes_through(
 def test_what_waits_in_a_full_pipe_is_told_apart_by_the_next_relay_as_well(
     start_relay: Start, reader: Reader, with_news: bool
 ) -> None:
-    relay = start_relay(channel_plan(Sink(STREAM, STDOUT, JSON)), stdout=reader.write_fd)
-    fcntl.fcntl(reader.write_fd, F_SETPIPE_SZ, PIPE_BYTES)  # the relay would make it larger
-    while select.select([], [reader.write_fd], [], 0)[1]:
-        os.write(reader.write_fd, b"x" * 4095 + b"\n")
-    relay.write(b"begun\n")
-    wait_for(lambda: relay.tail() == b"begun\n")
-    relay.command("started", 0, 11)
+    relay = relay_behind_a_full_pipe(start_relay, reader)
     for pid in (11, 12):
         relay.write(b"%d" % pid)
         relay.command("ended", 0)
@@ -551,6 +551,26 @@ def test_with_drop_the_program_never_waits_and_what_is_lost_is_counted(
     lines = set(reader.seen.splitlines()) & {b"web | " + line for line in raw.splitlines()}
     assert len(reader.seen.splitlines()) == len(lines) + len(told) + 1  # none is torn
     assert len(lines) + sum(map(int, told)) == 100_000
+
+
+@pytest.mark.parametrize("end", [("drain", 30.0), ("leave",), ("close", 0)])
+def test_what_was_dropped_last_is_told_in_the_log(
+    start_relay: Start, reader: Reader, end: tuple[object, ...]
+) -> None:
+    """No other line follows, among which it would be told."""
+    plan = channel_plan(Sink(STREAM, STDOUT, PREFIX, drops=True))
+    relay = start_relay(plan, stdout=reader.write_fd)
+    raw = numbered(0, 20_000)
+    relay.write(raw)
+    wait_for(lambda: Tail(relay.memory_fd, 0).total() == len(raw))
+    wait_for(relay.is_waiting)
+    relay.command(*end)
+    (message,) = wait_for(relay.messages)
+    told = re.fullmatch(
+        r"(\d+) lines of 'web' on stdout were dropped: they came quicker than they went", message
+    )
+    assert told
+    assert int(told[1]) + reader.read().count(b"\n") == 20_000
 
 
 def test_a_reader_that_goes_away_stalls_nobody(start_relay: Start, reader: Reader) -> None:
@@ -903,6 +923,22 @@ def test_the_relay_leaves_when_it_is_asked_to(start_relay: Start, tmp_path: Path
     relay = start_relay(channel_plan(to_file(tmp_path / "log")))
     relay.command("leave")
     assert relay.wait() == LEFT
+
+
+def test_what_comes_after_it_was_asked_to_leave_is_for_the_next(
+    start_relay: Start, reader: Reader
+) -> None:
+    """Which may have another plan."""
+    relay = start_relay(channel_plan(Sink(STREAM, STDOUT, PREFIX)), stdout=reader.write_fd)
+    wait_for(relay.is_waiting)
+    relay.stop()
+    relay.command("leave")
+    relay.write(b"one\n")
+    os.kill(relay.pid, signal.SIGCONT)
+    assert relay.wait() == LEFT
+    relay.plans = (channel_plan(Sink(STREAM, STDOUT, JSON)),)
+    relay.start()
+    assert entries_in(reader, 1) == [("one", PID)]
 
 
 def test_a_flooded_pipe_is_made_larger(start_relay: Start, tmp_path: Path) -> None:

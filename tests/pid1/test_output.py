@@ -38,6 +38,10 @@ def relay_of(init: Init) -> int:
     return 0
 
 
+def sleeps(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] == "S"
+
+
 def says(name: str, *texts: str) -> str:
     """A shell command that says them and ends."""
     return f"[program.{name}]\ncommand = {json.dumps(['sh', '-c', '; '.join(texts)])}\n"
@@ -385,6 +389,7 @@ def test_a_relay_that_hangs_is_killed_when_it_is_to_leave(start_either: Start) -
     init = start_either(only("one"))
     init.wait_for_output("one ready")
     relay = relay_of(init)
+    wait_for(lambda: sleeps(relay))  # so it has noted that this line is out
     os.kill(relay, signal.SIGSTOP)
     init.config.write_text(only("one") + program("two"))
     init.kill(signal.SIGHUP)
