@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from initpy.early import Early
     from initpy.eventpipes import EventPipes
     from initpy.helpers import Helper
+    from initpy.inputs import Inputs
     from initpy.linux.reaper import Dead
     from initpy.logging_out import LoggingOut, RunRelay
     from initpy.plan import ProcessSpec
@@ -121,9 +122,9 @@ MEMORY_PAUSE_S = 0.05
 MAX_MEMORY_ERRORS = 100
 """In a row: for 5 s PID 1 waits that there is memory again, then it takes it for a bug."""
 
-FILES_OF_EACH, OTHER_FILES = 6, 64
-"""Descriptors where output is captured: of a process, two ends of two pipes, and two while it is on
-its way to exec; and what PID 1 has besides."""
+FILES_OF_EACH, OTHER_FILES = 7, 64
+"""Descriptors where there are pipes to programs: of a process, two ends of two for its output, one
+of one for its stdin, and two while it is on its way to exec; and what PID 1 has besides."""
 
 SEE_ABOVE = "the configuration cannot be used, see above"
 
@@ -252,6 +253,8 @@ class Pid1:
         """None: there is no control plane."""
         self.events: EventPipes | None = None
         """None: there have never been event listeners."""
+        self.inputs: Inputs | None = None
+        """None: there has never been a program whose stdin is a pipe."""
         self.tracing: Tracing | None = None
         """None: nothing has ever been traced."""
         self.oom_file = b""
@@ -311,12 +314,17 @@ class Pid1:
 
     def _turn(self) -> None:
         """Wait for what comes first, and see to everything that has come."""
+        if self._shortages:
+            self.helpers.look_again()
         for fd, _ in self._epoll.poll(self._wait_s()):
             callback = self._callbacks.get(fd)
             if callback is not None:  # else an earlier callback of this turn has unwatched it
                 self.at = fd
                 callback()
         self._see_to_signals()
+        while self.helpers.unheard and (helper := self.helpers.next_unheard()) is not None:
+            self.at = helper.fd
+            self.helpers.hear(helper)
         now = time.monotonic()
         self.at = "sweeping"
         self.sweeping.look_again(now)
@@ -343,7 +351,8 @@ class Pid1:
 
     def _wait_s(self) -> float:
         """Seconds until the first timer; -1: for ever."""
-        if self.facts or self.effects or self.at_once or self.taken or self.dead:
+        queues = (self.facts, self.effects, self.at_once, self.taken, self.dead)
+        if any(queues) or self.helpers.unheard:
             return 0.0
         due_at = self.timers.next_due_at()
         if self.log.has_early:
@@ -594,6 +603,8 @@ class Pid1:
             self.output.ended(self.keys[pid])
         if self.events is not None:
             self.events.ended(self.keys[pid])
+        if self.inputs is not None:
+            self.inputs.ended(self.keys[pid])
         self.facts.append(Exited(self.keys[pid], pid, status, peak_kib, oom_kills, draw))
         del self.keys[pid]
 
@@ -686,6 +697,8 @@ class Pid1:
                 self.begin_serving()
             if plan.listeners:
                 self.begin_events()
+            if _has_inputs(plan):
+                self.begin_inputs()
             if plan.trace:
                 self.begin_tracing()
         except ImportError as exc:
@@ -713,6 +726,8 @@ class Pid1:
                 self.begin_output()
             if plan.listeners:
                 self.begin_events()
+            if _has_inputs(plan):
+                self.begin_inputs()
         except ImportError as exc:
             text = (
                 f"cannot do what is new in the configuration: the files of initpy are gone: {exc}"
@@ -725,9 +740,10 @@ class Pid1:
         for these is to know where output is found."""
         if self.events is not None:
             self.events.set_plan(plan)
-        if self.output is not None:
+        if self.output is not None or self.inputs is not None:
             count = len(plan.processes) * FILES_OF_EACH + OTHER_FILES
             self.signals.inherited = make_room_for_files(self.signals.inherited, count)
+        if self.output is not None:
             if self.events is not None:
                 self.output.events_fd = self.events.relay_fd
             self.output.set_plan(plan.processes, plan.prefix_width)
@@ -735,6 +751,8 @@ class Pid1:
                 self.serving.capture()
         if self.events is not None and self.serving is not None:
             self.serving.set_listeners(self.events)
+        if self.inputs is not None and self.serving is not None:
+            self.serving.set_inputs(self.inputs)
 
     def begin_output(self) -> LoggingOut:
         """Be ready to capture output: where nobody wants that, nothing of it is even loaded.
@@ -777,6 +795,14 @@ class Pid1:
         if self.events is None:
             self.events = EventPipes(is_boot=self.state.phase == Phase.BOOT)
         return self.events
+
+    def begin_inputs(self) -> Inputs:
+        """As `begin_output`, for programs whose stdin is a pipe."""
+        from initpy.inputs import Inputs  # noqa: PLC0415
+
+        if self.inputs is None:
+            self.inputs = Inputs()
+        return self.inputs
 
     def begin_tracing(self) -> Tracing:
         """As `begin_output`, for the trace."""
@@ -932,16 +958,22 @@ class Pid1:
             if spec.is_listener and self.events is not None:
                 stdin_fd, stdout_fd = self.events.fds_for(spec)
                 fds = (stdout_fd, fds[1])
+            elif spec.stdin_pipe and self.inputs is not None:
+                stdin_fd = self.inputs.fd_for(spec)
             given = (self.environment, stdin_fd, self.signals.inherited)
             pid, fd = spawn(spec, *given, mark, record, fds, self._url())
         except SpawnError as exc:
             if self.events is not None:
                 self.events.not_started()
+            if self.inputs is not None:
+                self.inputs.ended(key)
             self._note_not_spawned(key, str(exc))
             return
         if spec.is_listener and self.events is not None and self.serving is not None:
             self.events.started(key, pid)
             self.serving.give_listeners()
+        if self.inputs is not None:
+            self.inputs.started()
         self.sweeping.forget(key)
         if self.output is not None:
             self.output.started(key, pid)
@@ -1054,6 +1086,10 @@ class Pid1:
 
 def _captures(plan: Plan) -> bool:
     return any(spec.stdout is not None or spec.stderr is not None for spec in plan.processes)
+
+
+def _has_inputs(plan: Plan) -> bool:
+    return any(spec.stdin_pipe for spec in plan.processes)
 
 
 def _why_no_plan(status: ExitStatus, *, spare: bool) -> PlanRefused:

@@ -45,6 +45,7 @@ from initpy.core.timers import Timers
 from initpy.core.values import Value
 from initpy.eventpipes import EventPipes
 from initpy.helpers import CLOSED, Helpers
+from initpy.inputs import Inputs
 from initpy.linux import syscalls
 from initpy.linux.image import Image, execute, memory_file
 from initpy.linux.log import LogWriter
@@ -212,12 +213,16 @@ def _heal(loop: Pid1, *, is_new: bool = False) -> None:
     )
     loop.facts += facts
     loop.at_once += effects
+    loop.helpers.look_again()
     loop.sweeping.heal(set(loop.keys.values()))
     if loop.output is not None:
         helpers = loop.helpers.by_pid.values()
         relays = [it.pid for it in helpers if isinstance(it.task, RelayOutput)]
         loop.output.heal(relays, loop.keys, is_new=is_new)
+    if loop.inputs is not None:
+        loop.inputs.heal({*loop.keys.values()})
     if loop.serving is not None:
+        loop.serving.inputs = loop.inputs
         helpers = loop.helpers.by_pid.values()
         servers = [it.pid for it in helpers if isinstance(it.task, ServeControl)]
         if loop.events is not None:
@@ -305,6 +310,7 @@ def verify(state: handover.State) -> None:
             "output": LoggingOut,
             "serving": Serving,
             "events": EventPipes,
+            "inputs": Inputs,
             "tracing": Tracing,
         },
         state,
@@ -329,6 +335,8 @@ def parts_of(loop: Pid1) -> dict[str, object]:
         parts["serving"] = loop.serving
     if loop.events is not None:
         parts["events"] = loop.events
+    if loop.inputs is not None:
+        parts["inputs"] = loop.inputs
     if loop.tracing is not None:
         parts["tracing"] = loop.tracing
     return parts
@@ -360,6 +368,7 @@ def hand_over(loop: Pid1, now: float, whom: str, program: int | None) -> NoRetur
             *[helper.fd for helper in loop.helpers.by_pid.values() if helper.fd != CLOSED],
             *(loop.output.fds() if loop.output is not None else ()),
             *(loop.serving.fds() if loop.serving is not None else ()),
+            *(loop.inputs.fds() if loop.inputs is not None else ()),
             *(loop.tracing.fds() if loop.tracing is not None else ()),
         ]
         try:
@@ -380,6 +389,8 @@ def take_over(loop: Pid1, state: handover.State, version: str) -> None:
         loop.begin_serving()
     if "events" in state:
         loop.begin_events()
+    if "inputs" in state:
+        loop.begin_inputs()
     if "tracing" in state:
         loop.begin_tracing()
     handover.restore(parts_of(loop), state)

@@ -56,6 +56,10 @@ autostart=false
 [program:cat]
 command=sleep 1001
 startsecs=0
+[program:echo]
+command=cat
+startsecs=0
+stdout_logfile=%(here)s/echo.out
 [group:g]
 programs=cat,bad
 priority=5

@@ -107,6 +107,14 @@ def test_followers(servers: tuple[Side, Side]) -> None:
     assert said[1][-1] == "more\n"
 
 
+def test_what_is_typed_in_front(servers: tuple[Side, Side]) -> None:
+    for side in servers:
+        _, code, said = side.say("fg", "echo", stdin="one\ntwo\n")
+        assert (code, "ERROR" in said) == (0, False)
+        written = side.folder / "echo.out"
+        wait_for(lambda: written.read_text() == "one\ntwo\n", within_s=TIMEOUT_S)  # noqa: B023
+
+
 def test_reload_and_the_end(servers: tuple[Side, Side]) -> None:
     theirs, ours = servers
     assert ours.say("reload") == theirs.say("reload")

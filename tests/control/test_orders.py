@@ -11,6 +11,7 @@ import pytest
 from initpy.control.configs import Configs
 from initpy.control.methods import Methods, reading_methods
 from initpy.control.orders import Orders
+from initpy.control.stdin import Stdin
 from initpy.control.tails import Tails
 from tests.control.rpc import fault_of, rpc
 from tests.pid1.toml import command, program
@@ -178,16 +179,6 @@ def test_a_signal_by_any_of_its_names(start_init: Start, signum: object) -> None
         assert fault_of(supervisor.signalProcess, "web", 99) == (11, "BAD_SIGNAL: 99")
 
 
-def test_stdin_is_nobodys(start_init: Start) -> None:
-    init = start_init(program("web") + program("down", **MANUAL))
-    init.wait_for_log("web entered RUNNING")
-    with rpc(init) as supervisor:
-        assert fault_of(supervisor.sendProcessStdin, "web", "x") == (20, "NO_FILE: web")
-        assert fault_of(supervisor.sendProcessStdin, "down", "x") == (70, "NOT_RUNNING: down")
-        assert fault_of(supervisor.sendProcessStdin, "nope", "x") == (10, "BAD_NAME: nope")
-        assert fault_of(supervisor.sendProcessStdin, "web", 5)[0] == 2
-
-
 def test_every_method_is_there_and_described_as_supervisord_describes_it() -> None:
     rpcinterface: Any = pytest.importorskip("supervisor.rpcinterface")
     xmlrpc: Any = pytest.importorskip("supervisor.xmlrpc")
@@ -199,6 +190,7 @@ def test_every_method_is_there_and_described_as_supervisord_describes_it() -> No
             *orders.methods(),
             *Configs(nowhere, orders).methods(),
             *Tails(nowhere, orders).methods(),
+            *Stdin(orders, -1).methods(),
         )
     )
     daemon = SimpleNamespace(options=SimpleNamespace(mood=1))
