@@ -749,10 +749,10 @@ class Pid1:
             self.output.set_plan(plan.processes, plan.prefix_width)
             if self.serving is not None:
                 self.serving.capture()
+        if self.inputs is not None and self.serving is not None:
+            self.serving.set_inputs(self.inputs)  # first, for the next may start the helper
         if self.events is not None and self.serving is not None:
             self.serving.set_listeners(self.events)
-        if self.inputs is not None and self.serving is not None:
-            self.serving.set_inputs(self.inputs)
 
     def begin_output(self) -> LoggingOut:
         """Be ready to capture output: where nobody wants that, nothing of it is even loaded.

@@ -17,6 +17,7 @@ import time
 
 from initpy.controlplan import LEFT, TOLD_TO_LEAVE
 from initpy.core.messages import INFO, WARN, Answer, Request
+from initpy.core.supervisor import Phase
 from initpy.core.values import fields_of
 from initpy.core.words import ended
 from initpy.linux import syscalls
@@ -174,7 +175,7 @@ class Serving:
             return
         if not self._watched and not self._is_away:
             for listener in self._listeners:
-                self._watch(listener.fd, self._start)
+                self._watch(listener.fd, self._let_in)
             self._watched = True
 
     def set_listeners(self, events: EventPipes) -> None:
@@ -219,6 +220,11 @@ class Serving:
         return b""
 
     # ------------------------------------------------------------ the helper
+
+    def _let_in(self) -> None:
+        """Somebody has connected. As long as nothing is known of any program, they wait."""
+        if self._state().phase != Phase.BOOT:
+            self._start()
 
     def _start(self) -> None:
         """Somebody has connected, or there are listeners."""

@@ -14,6 +14,7 @@ from initpy.control.orders import Orders
 from initpy.control.stdin import Stdin
 from initpy.control.tails import Tails
 from tests.control.rpc import fault_of, rpc
+from tests.pid1.faults import Faulty
 from tests.pid1.toml import command, program
 from tests.support import Init, wait_for
 
@@ -177,6 +178,30 @@ def test_a_signal_by_any_of_its_names(start_init: Start, signum: object) -> None
         init.wait_for_output("web got USR1")
         assert fault_of(supervisor.signalProcess, "web", "NOPE") == (11, "BAD_SIGNAL: NOPE")
         assert fault_of(supervisor.signalProcess, "web", 99) == (11, "BAD_SIGNAL: 99")
+
+
+SLOW_BOOT = """
+import time
+from initpy.pid1 import Pid1
+settle = Pid1._settle
+due_at = None
+def settle_later(self):
+    global due_at
+    if due_at is None and [type(fact).__name__ for fact in self.facts] == ["PlanReady"]:
+        due_at = time.monotonic() + 1.0
+    if due_at is None or time.monotonic() > due_at:
+        settle(self)
+    else:
+        time.sleep(0.02)
+Pid1._settle = settle_later
+"""
+"""The plan is there, and for a second nothing comes of it."""
+
+
+def test_who_comes_before_the_programs_are_known_waits(start_init: Start, tmp_path: Path) -> None:
+    init = Faulty(start_init, tmp_path, program("web"), patch=SLOW_BOOT).init
+    with rpc(init) as supervisor:
+        assert supervisor.getProcessInfo("web")["name"] == "web"
 
 
 def test_every_method_is_there_and_described_as_supervisord_describes_it() -> None:

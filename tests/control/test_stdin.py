@@ -89,6 +89,17 @@ def test_a_reload_brings_the_first(start_init: Start) -> None:
     init.wait_for_output("got late")
 
 
+def test_the_helper_that_listeners_need_knows_of_it_from_the_start(start_init: Start) -> None:
+    ear = READER.replace("[program.reader]", "[eventlistener.ear]\nevents = 'TICK_60'")
+    init = start_init(READER + ear.replace('stdin = "pipe"\n', ""))
+    init.wait_for_log("reader entered RUNNING")
+    helper = helper_of(init)
+    with rpc(init) as supervisor:
+        assert supervisor.sendProcessStdin("reader", "x\n") is True
+    assert helper_of(init) == helper
+    assert "control helper" not in init.log()
+
+
 def test_a_pipe_that_is_full() -> None:
     read_fd, write_fd = os.pipe()
     try:
