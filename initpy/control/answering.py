@@ -24,8 +24,8 @@ RPC = "/RPC2"
 XML = "text/xml"
 TEXT = "text/plain; charset=utf-8"
 WHAT_THIS_IS = (
-    f"This is initpy {__version__}. There is no web page here: `initpy status` in the container, or "
-    "supervisorctl, has what there is to see; XML-RPC, as supervisord speaks it, is at /RPC2.\n"
+    f"This is initpy {__version__}. There is no web page here: `initpy status` in the container or "
+    "supervisorctl has what there is to see; XML-RPC, as supervisord speaks it, is at /RPC2.\n"
 )
 LOGTAIL = "/logtail/"
 ALL = "supervisor.getAllProcessInfo"
