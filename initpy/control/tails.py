@@ -347,6 +347,8 @@ class Tails:
                         found.hold()
                         source, at = found, max(found.size() - first_bytes, 0)
                     is_other = found.identity != source.identity
+                    if isinstance(found, Unwritten):  # what is written may still go to the old one
+                        is_other = False
                     size = source.size()
                     if size < at:
                         at = 0

@@ -31,7 +31,7 @@ NUMBERS = st.integers(-30, 30)
 
 def tails_of(path: Path) -> Tails:
     """The methods over one process, whose stdout is in the file."""
-    process = SimpleNamespace(spec=SimpleNamespace(key="web"), started_at=0.0)
+    process = SimpleNamespace(spec=SimpleNamespace(key="web"), started_at=1.0)
     mirror: Any = SimpleNamespace(captured={("web", "stdout"): (0, 0, os.fsencode(path))})
     orders: Any = SimpleNamespace(process=lambda _: process)
     return Tails(mirror, orders)
@@ -192,8 +192,11 @@ def test_a_follower_loses_nothing_between_two_looks(tmp_path: Path) -> None:
     with path.open("a") as file:
         file.write("last of the old\n")
     path.rename(old)
+    assert [next(parts), next(parts)] == [b"last of the old\n", b""]
+    with old.open("a") as file:
+        file.write("and one more\n")
     path.write_text("first of the new\n")
-    assert [next(parts), next(parts)] == [b"last of the old\n", b"first of the new\n"]
+    assert [next(parts), next(parts)] == [b"and one more\n", b"first of the new\n"]
     path.write_text("short\n")
     assert next(parts) == b"short\n"
     assert next(parts) == b""
