@@ -32,6 +32,7 @@ INPUTS = "initpy.inputs:Inputs"
 
 def test_a_program_reads_what_is_sent_to_it_whichever_helper_sends_it(start_init: Start) -> None:
     init = start_init(READER)
+    init.wait_for_log("reader entered RUNNING")
     with rpc(init) as supervisor:
         assert supervisor.sendProcessStdin("reader", "one\ntw") is True
     init.wait_for_output("got one")
@@ -71,6 +72,7 @@ def test_what_there_is_nobody_to_read(start_init: Start) -> None:
 
 def test_a_reload_brings_the_first(start_init: Start) -> None:
     init = start_init(program("web"))
+    init.wait_for_log("web entered RUNNING")
     with rpc(init) as supervisor:  # there is a helper, which knows of no such thing
         assert fault_of(supervisor.sendProcessStdin, "web", "x")[0] == 20
         init.config.write_text(program("web") + READER)
