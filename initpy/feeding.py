@@ -13,8 +13,8 @@ frames of `wire` what becomes different:
     ("listeners", plans)                    of eventplan: what event listeners are to be told now
     ("leave",)                              end, when the requests that there are have their answers
 
-and it sends orders: (number, "start" or another verb, what it is about …), see `order_in`; and
-lines for the log: ("log", level, text).
+and it sends orders: (number, "start" or another verb, what it is about …), see `order_in`; lines
+for the log: ("log", level, text); and (number, "stdin", key), to be handed what it writes to.
 """
 
 from __future__ import annotations
@@ -69,6 +69,9 @@ class Birth(Value):
     """None: there are no event listeners."""
     own_log_fd: int = CLOSED
     """The memory file of PID 1's own lines (`ownlog`); CLOSED: there is none."""
+    inputs_fd: int = CLOSED
+    """A packet comes from here for each ("stdin", key) that is not refused, and with it the fd that
+    is written to; CLOSED: no program has a pipe for its stdin."""
 
 
 class Feed:

@@ -77,6 +77,9 @@ class Helpers:
         `say` would write; `take_value` and `take_end` see to what a helper says, and to its end.
         `oom_file` is as in the plan."""
         self.by_pid: dict[int, Helper] = {}
+        self.unheard: list[int] = []
+        """Those, by pid, that have said something before a fault, which is still to be seen to;
+        nothing more may come from them to wake anybody."""
         self._inherited = inherited
         self._watch = watch
         self._close = close
@@ -145,6 +148,19 @@ class Helpers:
             self._answer(helper)
             if not raw:
                 self.hang_up(helper)
+
+    def look_again(self) -> None:
+        """Something has failed half-way: find those that have to be heard."""
+        self.unheard = [pid for pid, helper in self.by_pid.items() if helper.values]
+
+    def next_unheard(self) -> Helper | None:
+        """The next to be heard; None: all have been."""
+        while self.unheard:
+            helper = self.by_pid.get(self.unheard[0])
+            if helper is not None and helper.values:
+                return helper
+            del self.unheard[0]
+        return None
 
     def _answer(self, helper: Helper) -> None:
         while helper.values:

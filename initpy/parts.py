@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from initpy.core.supervisor import Supervisor
     from initpy.eventpipes import EventPipes
     from initpy.helpers import Helpers
+    from initpy.inputs import Inputs
     from initpy.linux.log import LogWriter
     from initpy.linux.signals import Signals
     from initpy.logging_out import LoggingOut, RunRelay
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
     from initpy.tracing import Tracing
     from initpy.watches import Watches
 
-FILES_OF_EACH, OTHER_FILES = 6, 64
-"""Descriptors where output is captured: of a process, two ends of two pipes, and two while it is on
-its way to exec; and what PID 1 has besides."""
+FILES_OF_EACH, OTHER_FILES = 7, 64
+"""Descriptors where there are pipes to programs: of a process, two ends of two for its output, one
+of one for its stdin, and two while it is on its way to exec; and what PID 1 has besides."""
 
 CONFIG_REFUSED, CONFIG_HELPER_DIED = 2, 1
 """Exit codes: the file is no good; the helper that reads it has failed."""
@@ -84,6 +85,8 @@ class Parts:
         """None: there is no control plane."""
         self.events: EventPipes | None = None
         """None: there have never been event listeners."""
+        self.inputs: Inputs | None = None
+        """None: there has never been a program whose stdin is a pipe."""
         self.tracing: Tracing | None = None
         """None: nothing has ever been traced."""
 
@@ -131,6 +134,14 @@ class Parts:
             self.events = EventPipes(is_boot=self._state().phase == Phase.BOOT)
         return self.events
 
+    def begin_inputs(self) -> Inputs:
+        """As `begin_output`, for programs whose stdin is a pipe."""
+        from initpy.inputs import Inputs  # noqa: PLC0415
+
+        if self.inputs is None:
+            self.inputs = Inputs()
+        return self.inputs
+
     def begin_tracing(self) -> Tracing:
         """As `begin_output`, for the trace."""
         from initpy.tracing import Tracing  # noqa: PLC0415
@@ -157,6 +168,8 @@ class Parts:
                 self.begin_serving()
             if plan.listeners:
                 self.begin_events()
+            if _has_inputs(plan):
+                self.begin_inputs()
             if plan.trace:
                 self.begin_tracing()
         except ImportError as exc:
@@ -184,6 +197,8 @@ class Parts:
                 self.begin_output()
             if plan.listeners:
                 self.begin_events()
+            if _has_inputs(plan):
+                self.begin_inputs()
         except ImportError as exc:
             text = (
                 f"cannot do what is new in the configuration: the files of initpy are gone: {exc}"
@@ -196,14 +211,17 @@ class Parts:
         for these is to know where output is found."""
         if self.events is not None:
             self.events.set_plan(plan)
-        if self.output is not None:
+        if self.output is not None or self.inputs is not None:
             count = len(plan.processes) * FILES_OF_EACH + OTHER_FILES
             self._signals.inherited = make_room_for_files(self._signals.inherited, count)
+        if self.output is not None:
             if self.events is not None:
                 self.output.events_fd = self.events.relay_fd
             self.output.set_plan(plan.processes, plan.prefix_width)
             if self.serving is not None:
                 self.serving.capture()
+        if self.inputs is not None and self.serving is not None:
+            self.serving.set_inputs(self.inputs)  # first, for the next may start the helper
         if self.events is not None and self.serving is not None:
             self.serving.set_listeners(self.events)
 
@@ -238,6 +256,7 @@ class Parts:
         return [
             *(self.output.fds() if self.output is not None else ()),
             *(self.serving.fds() if self.serving is not None else ()),
+            *(self.inputs.fds() if self.inputs is not None else ()),
             *(self.tracing.fds() if self.tracing is not None else ()),
         ]
 
@@ -246,7 +265,10 @@ class Parts:
         to key. `is_new`: this is another initpy than the one before it."""
         if self.output is not None:
             self.output.heal(self._helpers_with(RelayOutput), live, is_new=is_new)
+        if self.inputs is not None:
+            self.inputs.heal({*live.values()})
         if self.serving is not None:
+            self.serving.inputs = self.inputs
             if self.events is not None:
                 self.serving.events = self.events
                 self.events.heal(live)
@@ -289,3 +311,7 @@ class Parts:
 
 def _captures(plan: Plan) -> bool:
     return any(spec.stdout is not None or spec.stderr is not None for spec in plan.processes)
+
+
+def _has_inputs(plan: Plan) -> bool:
+    return any(spec.stdin_pipe for spec in plan.processes)

@@ -223,12 +223,17 @@ class Pid1:
 
     def _turn(self) -> None:
         """Wait for what comes first, and see to everything that has come."""
+        if self.faults.shortages:
+            self.helpers.look_again()
         for fd in self.watches.ready(self._wait_s()):
             callback = self.watches.callback(fd)
             if callback is not None:  # else an earlier callback of this turn has unwatched it
                 self.at = fd
                 callback()
         self._see_to_signals()
+        while self.helpers.unheard and (helper := self.helpers.next_unheard()) is not None:
+            self.at = helper.fd
+            self.helpers.hear(helper)
         now = time.monotonic()
         self.at = "sweeping"
         self.sweeping.look_again(now)
@@ -255,7 +260,8 @@ class Pid1:
 
     def _wait_s(self) -> float:
         """Seconds until the first timer; -1: for ever."""
-        if self.facts or self.effects or self.at_once or self.taken or self.dead:
+        queues = (self.facts, self.effects, self.at_once, self.taken, self.dead)
+        if any(queues) or self.helpers.unheard:
             return 0.0
         due_at = self.timers.next_due_at()
         if self.log.has_early:

@@ -112,6 +112,8 @@ class ProcessSpec(Value):
     stderr: ChannelPlan | None = None
     redirect_stderr: bool = False
     """Its stderr is its stdout, whatever that is."""
+    stdin_pipe: bool = False
+    """Its stdin is a pipe, into which clients can write; else it is /dev/null."""
     is_listener: bool = False
     """It is told of events: its stdin and its stdout are pipes to the control helper."""
 

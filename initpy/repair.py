@@ -45,6 +45,7 @@ from initpy.core.timers import Timers
 from initpy.core.values import Value
 from initpy.eventpipes import EventPipes
 from initpy.helpers import CLOSED, Helpers
+from initpy.inputs import Inputs
 from initpy.linux import syscalls
 from initpy.linux.image import Image, execute, memory_file
 from initpy.linux.log import LogWriter
@@ -221,6 +222,7 @@ def _heal(loop: Pid1, *, is_new: bool = False) -> None:
     )
     loop.facts += facts
     loop.at_once += effects
+    loop.helpers.look_again()
     loop.sweeping.heal(set(loop.spawning.keys.values()))
     loop.parts.heal(loop.spawning.keys, is_new=is_new)
 
@@ -299,6 +301,7 @@ def verify(state: handover.State) -> None:
             "output": (LoggingOut,),
             "serving": (Serving,),
             "events": (EventPipes,),
+            "inputs": (Inputs,),
             "tracing": (Tracing,),
         },
         state,
@@ -322,6 +325,7 @@ def parts_of(loop: Pid1) -> dict[str, tuple[object, ...]]:
         ("output", loop.parts.output),
         ("serving", loop.parts.serving),
         ("events", loop.parts.events),
+        ("inputs", loop.parts.inputs),
         ("tracing", loop.parts.tracing),
     ):
         if part is not None:
@@ -373,6 +377,8 @@ def take_over(loop: Pid1, state: handover.State, version: str) -> None:
         loop.parts.begin_serving()
     if "events" in state:
         loop.parts.begin_events()
+    if "inputs" in state:
+        loop.parts.begin_inputs()
     if "tracing" in state:
         loop.parts.begin_tracing()
     handover.restore(parts_of(loop), state)

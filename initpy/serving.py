@@ -16,7 +16,8 @@ import sys
 import time
 
 from initpy.controlplan import LEFT, TOLD_TO_LEAVE
-from initpy.core.messages import INFO, WARN, Request
+from initpy.core.messages import INFO, WARN, Answer, Request
+from initpy.core.supervisor import Phase
 from initpy.core.values import fields_of
 from initpy.core.words import ended
 from initpy.linux import syscalls
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from initpy.controlplan import ControlPlan, Listener
-    from initpy.core.messages import Answer, Notice
+    from initpy.core.messages import Notice
     from initpy.core.states import ExitStatus
     from initpy.core.supervisor import Supervisor
     from initpy.eventpipes import EventPipes
     from initpy.eventplan import EventsBirth
     from initpy.feeding import Birth, Feed
+    from initpy.inputs import Inputs
     from initpy.logplan import Captured
     from initpy.ownlog import OwnLog
 
@@ -97,6 +99,8 @@ class Serving:
         self._state = state
         self.events: EventPipes | None = None
         """None: there have never been event listeners."""
+        self.inputs: Inputs | None = None
+        """None: there has never been a program whose stdin is a pipe."""
         self.own_log: OwnLog | None = None
         """Where the helper finds PID 1's own lines; None: they are not kept."""
         self._captured = captured
@@ -173,7 +177,7 @@ class Serving:
             self._watched = True
             try:
                 for listener in self._listeners:
-                    self._watch(listener.fd, self._start)
+                    self._watch(listener.fd, self._let_in)
             except OSError as exc:  # no memory for it
                 self._wait_for_nobody()
                 self._start_later(f"its sockets cannot be watched: {errno_name(exc)}")
@@ -188,6 +192,12 @@ class Serving:
         elif self._feed is not None:
             self._feed.tell(("listeners", events.plans))
             self._see_to_feed(self._feed)
+
+    def set_inputs(self, inputs: Inputs) -> None:
+        """There are programs whose stdin is a pipe, or have been."""
+        self.inputs = inputs
+        if self._feed is not None and not inputs.has_door():
+            self._ask_to_leave()  # it was started without
 
     def _wait_for_nobody(self) -> None:
         if self._watched:
@@ -215,6 +225,11 @@ class Serving:
 
     # ------------------------------------------------------------ the helper
 
+    def _let_in(self) -> None:
+        """Somebody has connected. As long as nothing is known of any program, they wait."""
+        if self._state().phase != Phase.BOOT:
+            self._start()
+
     def _start(self) -> None:
         """Somebody has connected, or there are listeners."""
         self._wait_for_nobody()
@@ -231,6 +246,7 @@ class Serving:
         posix.set_blocking(own_fd, False)
         feed = Feed(own_fd, self._state())
         events = self._open_door()
+        inputs_fd = self._open_inputs()
         memory_fd, captured = self._captured()
         birth = Birth(
             self._state(),
@@ -241,11 +257,12 @@ class Serving:
             captured,
             events,
             CLOSED if self.own_log is None else self.own_log.fd,
+            inputs_fd,
         )
         run_control = self._run_control
 
         def control(orders_fd: int) -> int:
-            kept = {0, 1, 2, orders_fd, news_fd, memory_fd, birth.own_log_fd}
+            kept = {0, 1, 2, orders_fd, news_fd, memory_fd, birth.own_log_fd, inputs_fd}
             kept |= {it.fd for it in birth.listeners}
             if events is not None:
                 kept |= {events.door_fd, events.memory_fd, events.output_fd}
@@ -256,14 +273,15 @@ class Serving:
             self._helper_pid = self._fork_control(control)
         except OSError as exc:
             syscalls.close(own_fd)
-            if self.events is not None:
-                self.events.close_door()
+            self._close_doors()
             self._start_later(errno_name(exc))
             return
         finally:
             syscalls.close(news_fd)
             if events is not None:
                 syscalls.close(events.door_fd)
+            if inputs_fd != CLOSED:
+                syscalls.close(inputs_fd)
         self._feed = feed
         self._memory_fd = memory_fd
         self._is_dying = False
@@ -281,6 +299,19 @@ class Serving:
         except OSError as exc:
             self._say(WARN, f"event listeners are told nothing so far: {errno_name(exc)}")
             return None
+
+    def _open_inputs(self) -> int:
+        """Where the next helper is handed the stdin of programs; CLOSED: it cannot be."""
+        try:
+            return CLOSED if self.inputs is None else self.inputs.open_door()
+        except (ImportError, OSError) as exc:
+            self._say(WARN, f"nothing can be written to the stdin of programs so far: {exc}")
+            return CLOSED
+
+    def _close_doors(self) -> None:
+        for part in (self.events, self.inputs):
+            if part is not None:
+                part.close_door()
 
     def give_listeners(self) -> None:
         """Hand the helper the pipes of new instances."""
@@ -328,8 +359,7 @@ class Serving:
         self._hang_up()
 
     def _hang_up(self) -> None:
-        if self.events is not None:
-            self.events.close_door()
+        self._close_doors()
         feed, self._feed = self._feed, None
         if feed is not None:
             if self._watches_room:
@@ -413,6 +443,9 @@ class Serving:
         match value:
             case ("log", str(level), str(text)):
                 self._say(level if level in (INFO, WARN) else WARN, text)
+                return None
+            case (int(number), "stdin", str(key)) if self.inputs is not None:
+                self.answer(Answer(pid, number, self.inputs.give(key)))
                 return None
         from initpy.feeding import order_in  # noqa: PLC0415 - it is there since the helper's birth
 

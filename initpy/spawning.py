@@ -127,16 +127,22 @@ class Spawning:
             if spec.is_listener and self._parts.events is not None:
                 stdin_fd, stdout_fd = self._parts.events.fds_for(spec)
                 fds = (stdout_fd, fds[1])
+            elif spec.stdin_pipe and self._parts.inputs is not None:
+                stdin_fd = self._parts.inputs.fd_for(spec)
             given = (self.environment, stdin_fd, self._signals.inherited)
             pid, fd = spawn(spec, *given, mark, record, fds, self._parts.url())
         except SpawnError as exc:
             if self._parts.events is not None:
                 self._parts.events.not_started()
+            if self._parts.inputs is not None:
+                self._parts.inputs.ended(key)
             self._note_not_spawned(key, str(exc))
             return
         if spec.is_listener and self._parts.events is not None and self._parts.serving is not None:
             self._parts.events.started(key, pid)
             self._parts.serving.give_listeners()
+        if self._parts.inputs is not None:
+            self._parts.inputs.started()
         self._sweeping.forget(key)
         if self._parts.output is not None:
             self._parts.output.started(key, pid)
@@ -225,5 +231,7 @@ class Spawning:
             self._parts.output.ended(self.keys[pid])
         if self._parts.events is not None:
             self._parts.events.ended(self.keys[pid])
+        if self._parts.inputs is not None:
+            self._parts.inputs.ended(self.keys[pid])
         self._tell(Exited(self.keys[pid], pid, status, peak_kib, oom_kills, draw))
         del self.keys[pid]

@@ -35,6 +35,7 @@ FLOORS = {
     "initpy.logging_out": 2,
     "initpy.serving": 2,
     "initpy.eventpipes": 2,
+    "initpy.inputs": 2,
     "initpy.opening": 2,
     "initpy.ownlog": 2,
     "initpy.feeding": 2,
@@ -185,6 +186,7 @@ def test_nothing_else_is_loaded_when_pid1_has_started() -> None:
     assert not {"initpy.logging_out", "initpy.logplan"} & loaded  # only where output is captured
     assert not {"initpy.serving", "initpy.controlplan"} & loaded  # only where clients can connect
     assert not {"initpy.eventpipes", "initpy.eventplan"} & loaded  # only where there are listeners
+    assert "initpy.inputs" not in loaded  # only where a program's stdin is a pipe
     assert not {"initpy.tracing", "initpy.tracefile"} & loaded  # only where there is a trace
 
 

@@ -9,7 +9,7 @@ from initpy.config.outputs import OWN_NAME, TEXT, Defaults, outputs, stream_form
 from initpy.config.paths import dirname, join
 from initpy.config.problems import escaped, nearest, shown
 from initpy.config.reading import wrong_in_name
-from initpy.config.settings import MAX_PROCESSES, ONESHOT, SIGNALS
+from initpy.config.settings import MAX_PROCESSES, ONESHOT, PIPE, SIGNALS
 from initpy.config.signalkinds import SignalTable
 from initpy.core.ordering import CycleError, tiers, with_first
 from initpy.core.values import Value, replace
@@ -298,6 +298,7 @@ class Compiler:
             stdout=None if block.is_listener else output.stdout,
             stderr=output.stderr,
             redirect_stderr=options["redirect_stderr"],
+            stdin_pipe=options.get("stdin") == PIPE,
             is_listener=block.is_listener,
             drain_s=options["drain"],
             stop_command=tuple([_bytes(word) for word in stop_argv]),

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 SIMPLE, ONESHOT = "simple", "oneshot"
 """What a program's `type` can be."""
 
+PIPE = "pipe"
+
 MAX_PROCESSES = 10_000
 """In all programs together; the kernel's own default limit for pids is 32,768."""
 
@@ -348,6 +350,13 @@ PROGRAM = Section(
             True,
         ),
         Setting(
+            "stdin",
+            OneOf(("null", PIPE)),
+            "What it reads from: nothing (`/dev/null`); or a pipe, into which `initpy fg` and "
+            "`sendProcessStdin` write, and which has no end as long as the program runs.",
+            "null",
+        ),
+        Setting(
             "log",
             Output(),
             "What becomes of its stdout and its stderr: see [Output](#output). By default, as "
@@ -473,6 +482,7 @@ INCLUDE = Section(
 _PROTOCOL = "the stdout of an event listener is how it speaks with initpy; "
 
 _NOT_OF_LISTENERS = {
+    "stdin": "an event listener reads its events from there",
     "type": "an event listener waits for events as long as it runs: it is no oneshot",
     "log": f"{_PROTOCOL}for its stderr there is `stderr`",
     "stdout": f"{_PROTOCOL}it goes nowhere else",

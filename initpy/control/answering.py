@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from initpy import __version__
 from initpy.control import xmlrpc
 from initpy.control.access import CHALLENGE
 from initpy.control.faults import Fault
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 RPC = "/RPC2"
 XML = "text/xml"
 TEXT = "text/plain; charset=utf-8"
+WHAT_THIS_IS = (
+    f"This is initpy {__version__}. There is no web page here: `initpy status` in the container or "
+    "supervisorctl has what there is to see; XML-RPC, as supervisord speaks it, is at /RPC2.\n"
+)
 LOGTAIL = "/logtail/"
 ALL = "supervisor.getAllProcessInfo"
 
@@ -81,6 +86,8 @@ class Answers:
             if request.method != "POST":
                 raise HttpError(400)
             return self._call(request.body), XML
+        if request.method == "GET" and request.path == "/":
+            return WHAT_THIS_IS.encode(), TEXT
         raise HttpError(400 if request.method == "POST" else 404)
 
     def _call(self, raw: bytes) -> bytes:

@@ -19,6 +19,7 @@ from initpy.control.mirror import Mirror
 from initpy.control.orders import Orders
 from initpy.control.own_methods import own_methods
 from initpy.control.server import Server
+from initpy.control.stdin import Stdin
 from initpy.control.tails import Tails
 from initpy.controlplan import TOLD_TO_LEAVE
 
@@ -70,6 +71,7 @@ def run(birth: Birth, orders_fd: int) -> int:
             *orders.methods(),
             *Configs(mirror, orders).methods(),
             *tails.methods(),
+            *Stdin(orders, birth.inputs_fd).methods(),
             *remote_methods(post),
             *own_methods(mirror, journal, orders.ask),
         )

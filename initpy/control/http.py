@@ -16,7 +16,7 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 REASONS = {
     100: "Continue",
     200: "OK",
-    202: "Accepted",
+    202: "Accepted: the order was given, ask for the state",  # supervisorctl prints it
     301: "Moved Permanently",
     400: "Bad Request",
     401: "Unauthorized",

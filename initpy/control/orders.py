@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
     Results = list[dict[str, Any]]
 
-_LENIENT = ("signalProcess", "signalProcessGroup", "signalAllProcesses", "sendProcessStdin")
-"""Those that take numbers for names, or bytes for text."""
+_LENIENT = ("signalProcess", "signalProcessGroup", "signalAllProcesses")
+"""Those that take numbers for names."""
 
 ACCEPTED = 202
 """HTTP's status for what has been begun, and is not done."""
@@ -165,13 +165,6 @@ class Orders:
                 self.signal_group,
             ),
             ("signalAllProcesses", (*results, *name), 0, "Signal all.", self.signal_all),
-            (
-                "sendProcessStdin",
-                (*truth, *two),
-                0,
-                "Refused: programs read from /dev/null.",
-                self.send_stdin,
-            ),
             ("shutdown", truth, 0, "Stop everything and exit.", self.shut_down),
             (
                 "restart",
@@ -245,17 +238,6 @@ class Orders:
         number = _signal_number(signum)
         return self._begin("signal", process, name, None, number)
 
-    def send_stdin(self, name: object, chars: object) -> bool:
-        """There is nobody to take it: see the manual on what programs get as stdin."""
-        if not isinstance(chars, (str, bytes)):
-            raise Fault(faults.INCORRECT_PARAMETERS, str(chars))
-        process = self.process(_text(name))
-        if process is None:
-            raise Fault(BAD_NAME, _text(name))
-        if not process.pid or process.state == State.STOPPING:
-            raise Fault(faults.NOT_RUNNING, _text(name))
-        raise Fault(NO_FILE, _text(name))
-
     # ------------------------------------------------------------ the whole
 
     def shut_down(self) -> bool:
@@ -265,7 +247,7 @@ class Orders:
         return self.ask("restart")
 
     def ask(self, verb: str, *words: str) -> bool:
-        """Give an order that is about no single process."""
+        """Give an order for which there is nothing to wait but its answer."""
         self.check_phase()
         _raise(self._order(verb, *words), words[0] if words else None)
         return True

@@ -63,23 +63,59 @@ class Source(ABC):
         OSError: as above.
         """
 
+    identity: tuple[int, ...] = ()
+    """Of a file: another, if another file has the name."""
+
+    def hold(self) -> None:  # noqa: B027 - most have nothing to do for it
+        """Go on with this very file, whatever has its name; until `close`.
+
+        Raises:
+            OSError: as above.
+        """
+
+    def close(self) -> None:  # noqa: B027 - as above
+        """It is not read any more."""
+
 
 class FileSource(Source):
     def __init__(self, path: bytes) -> None:
         """Raises:
         OSError: there is no such file.
         """
-        self.path = path
-        if not stat.S_ISREG(os.stat(path).st_mode):
+        self._path = path
+        self._file: int | bytes = path
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
             raise FileNotFoundError(path)
+        self.identity = (status.st_dev, status.st_ino)
+
+    def hold(self) -> None:
+        self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        status = os.fstat(self._file)
+        self.identity = (status.st_dev, status.st_ino)
+
+    def close(self) -> None:
+        if isinstance(self._file, int):
+            os.close(self._file)
+            self._file = self._path
 
     def read(self, start: int, count: int) -> bytes:
-        with open(self.path, "rb") as file:
+        with open(self._file, "rb", closefd=isinstance(self._file, bytes)) as file:
             file.seek(start)
             return file.read(count)
 
     def size(self) -> int:
-        return os.stat(self.path).st_size
+        return os.stat(self._file).st_size
+
+
+class Unwritten(Source):
+    """The file of a program that runs, or has run, and has not written anything."""
+
+    def read(self, start: int, count: int) -> bytes:  # noqa: ARG002 - there is nothing anywhere
+        return b""
+
+    def size(self) -> int:
+        return 0
 
 
 class MemorySource(Source):
@@ -227,6 +263,8 @@ class Tails:
         try:
             return FileSource(path)
         except OSError:
+            if process.started_at:  # supervisord has made its file by then
+                return Unwritten()
             raise Fault(NO_FILE, path.decode(errors="replace")) from None
 
     # ------------------------------------------------------------ clearing
@@ -298,31 +336,43 @@ class Tails:
 
     @staticmethod
     def _follow(find: Callable[[], Source], first_bytes: int) -> Iterator[bytes]:
-        at: int | None = None
-        seen: tuple[Any, ...] = ()
+        source: Source | None = None
+        at = 0
         came_at = time.monotonic()
-        while True:
-            try:
-                source = find()
-                size, identity = source.size(), _identity(source)
-                if at is None:
-                    at = max(size - first_bytes, 0)
-                elif identity != seen or size < at:
-                    at = 0
-                seen = identity
-                raw = source.read(at, PART_BYTES) if size > at else b""
-                if not isinstance(source, FileSource) and size > at:
-                    raw, at = source.read(at, size - at), size  # what is not kept is left out
+        try:
+            while True:
+                try:
+                    found = find()
+                    if source is None:
+                        found.hold()
+                        source, at = found, max(found.size() - first_bytes, 0)
+                    is_other = found.identity != source.identity
+                    if isinstance(found, Unwritten):  # what is written may still go to the old one
+                        is_other = False
+                    size = source.size()
+                    if size < at:
+                        at = 0
+                    if isinstance(source, FileSource):
+                        raw = source.read(at, PART_BYTES)
+                        at += len(raw)
+                    else:
+                        raw, at = source.read(at, size - at), size  # what is not kept is left out
+                    if is_other and not raw:  # of the one before, all has been read
+                        found.hold()
+                        source.close()
+                        source, at = found, 0
+                        continue
+                except (Fault, OSError):  # between two plans
+                    raw = b""
+                yield raw
+                now = time.monotonic()
+                if raw:
+                    came_at = now
                 else:
-                    at += len(raw)
-            except (Fault, OSError):  # between two files, or two plans
-                raw = b""
-            yield raw
-            now = time.monotonic()
-            if raw:
-                came_at = now
-            else:
-                time.sleep(LOOK_S if now - came_at < QUIET_S else QUIET_LOOK_S)
+                    time.sleep(LOOK_S if now - came_at < QUIET_S else QUIET_LOOK_S)
+        finally:
+            if source is not None:
+                source.close()
 
 
 OWN_LOG = "Of the last lines that initpy itself has written to its stderr."
@@ -359,10 +409,3 @@ def tail_of(size: int, offset: int, length: int) -> tuple[int, int, bool]:
 def text_of(raw: bytes) -> str:
     """Readable, whatever a program has written."""
     return raw.decode("utf-8", "backslashreplace")
-
-
-def _identity(source: Source) -> tuple[Any, ...]:
-    if not isinstance(source, FileSource):
-        return ()
-    status = os.stat(source.path)
-    return (status.st_dev, status.st_ino)

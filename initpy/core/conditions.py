@@ -27,6 +27,7 @@ MADE_OF = (
     "no_new_privs",
     "unspawnable",
     "oneshot",
+    "stdin_pipe",
     "is_listener",
 )
 """What a process is made of; the other fields of its spec say how it is supervised."""

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.bench.arguments import parser_of
 from tests.bench.peers import REPO, install, python_of
 from tests.bench.table import number
 
@@ -407,15 +408,7 @@ def _children(pid: int) -> list[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tests.bench.control", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
-    parser.add_argument(
-        "--only",
-        type=lambda names: names.split(","),
-        default=["questions", "orders", "cold", "health"],
-        metavar="NAMES",
-        help="of questions, orders, cold, health",
-    )
+    parser = parser_of("control", __doc__, ["questions", "orders", "cold", "health"])
     parser.add_argument(
         "--span-s", type=float, default=5.0, help="of each question; default: %(default)s"
     )

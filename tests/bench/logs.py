@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.bench.arguments import parser_of
 from tests.bench.peers import REPO, install, python_of
 
 if TYPE_CHECKING:
@@ -440,16 +441,8 @@ def _executable(pid: int) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tests.bench.logs", description=__doc__)
+    parser = parser_of("logs", __doc__, ["file", "pipe", "memory", "delay"])
     parser.add_argument("--mib", type=int, default=1024, help="default: %(default)s")
-    parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
-    parser.add_argument(
-        "--only",
-        type=lambda names: names.split(","),
-        default=["file", "pipe", "memory", "delay"],
-        metavar="NAMES",
-        help="of file, pipe, memory, delay",
-    )
     parser.add_argument(
         "--lines",
         action=argparse.BooleanOptionalAction,

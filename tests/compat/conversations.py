@@ -527,24 +527,21 @@ def changes(calls: list[tuple[str, ...]], count: int) -> list[tuple[str, ...]]:
     return [calls[first - 1], *calls[first : first + count]]
 
 
-def memmon(server: Server) -> Any:
-    server.ask("startProcess", "grown")
-    calls = server.taps["memmon"]
-    server.wait(
-        lambda: len([it for it in calls if len(it) > 1]) >= 3, f"memmon acts: {calls}", SLOW_S
-    )
-    server.wait_for_state("grown", "RUNNING")
-    return changes(calls, 3)
+def acting(plugin: str, ill: str, count: int) -> Callable[[Server], Any]:
+    """The `count` calls that a plugin makes about the program that it is to see to."""
 
+    def talk(server: Server) -> Any:
+        server.ask("startProcess", ill)
+        calls = server.taps[plugin]
+        server.wait(
+            lambda: len([it for it in calls if len(it) > 1]) >= count,
+            f"{plugin} acts: {calls}",
+            SLOW_S,
+        )
+        server.wait_for_state(ill, "RUNNING")
+        return changes(calls, count)
 
-def httpok(server: Server) -> Any:
-    server.ask("startProcess", "ill")
-    calls = server.taps["httpok"]
-    server.wait(
-        lambda: len([it for it in calls if len(it) > 1]) >= 2, f"httpok acts: {calls}", SLOW_S
-    )
-    server.wait_for_state("ill", "RUNNING")
-    return changes(calls, 2)
+    return talk
 
 
 def crashmail(server: Server) -> Any:
@@ -767,8 +764,16 @@ TOGETHER = (
         log_is_followed,
         (200, "text/plain;charset=utf-8"),
     ),
-    Conversation("59, memmon", "restarts what has grown", "L", memmon, CALLS_OF_MEMMON),
-    Conversation("59, httpok", "restarts what does not answer", "L", httpok, CALLS_OF_HTTPOK),
+    Conversation(
+        "59, memmon", "restarts what has grown", "L", acting("memmon", "grown", 3), CALLS_OF_MEMMON
+    ),
+    Conversation(
+        "59, httpok",
+        "restarts what does not answer",
+        "L",
+        acting("httpok", "ill", 2),
+        CALLS_OF_HTTPOK,
+    ),
     Conversation(
         "59, crashmail",
         "tells of a crash",

@@ -6,7 +6,6 @@ shows that the clients are the same; then the real pair and initpy's, which show
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
@@ -18,10 +17,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import REPO, Init, skip_or_fail, wait_for
+from tests.support import REPO, Init, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.compat.forked import Forked
 
 TIMEOUT_S = 60.0
 
@@ -56,6 +57,10 @@ autostart=false
 [program:cat]
 command=sleep 1001
 startsecs=0
+[program:echo]
+command=cat
+startsecs=0
+stdout_logfile=%(here)s/echo.out
 [group:g]
 programs=cat,bad
 priority=5
@@ -106,14 +111,20 @@ def in_any_order(said: tuple[str, int, str]) -> str:
 class Side:
     """A server in a folder, and a client that speaks to it."""
 
-    def __init__(self, client: list[str], folder: Path) -> None:
+    def __init__(self, client: list[str], folder: Path, forked: Forked | None = None) -> None:
+        """`client` is what is executed; `forked`, if there is one, is the same, and quicker."""
         self.folder = folder
+        self._forked = forked
         self.conf = folder / "supervisord.conf"
         self.conf.write_text(CONF)
         self.client = [*client, "-c", str(self.conf)]
 
     def say(self, *words: str, stdin: str = "") -> tuple[str, int, str]:
         """What comes of an action: its words, the exit code, and what it says."""
+        if self._forked is not None:
+            options = ["-c", str(self.conf)]
+            code, text = self._forked.run([*options, *words], REPO, stdin, self.folder)
+            return " ".join(words), code, worded(text)
         done = subprocess.run(
             [*self.client, *words],
             cwd=REPO,
@@ -140,12 +151,10 @@ OURS = [sys.executable, "-m", "initpy", "--invoked-as", "supervisorctl"]
 
 
 @pytest.fixture(params=["supervisord", "initpy"])
-def sides(request: pytest.FixtureRequest) -> Iterator[tuple[Side, Side]]:
+def sides(request: pytest.FixtureRequest, supervisorctl: Forked) -> Iterator[tuple[Side, Side]]:
     """The real pair; and our client with the server that the parameter names."""
-    if importlib.util.find_spec("supervisor") is None:
-        skip_or_fail("compat", "supervisord is not installed (PyPI's package supervisor)")
     folders = [Path(tempfile.mkdtemp(prefix="initpy-")) for _ in range(2)]
-    real, ours = Side(REAL, folders[0]), Side(OURS, folders[1])
+    real, ours = Side(REAL, folders[0], supervisorctl), Side(OURS, folders[1])
     started: list[subprocess.Popen[bytes]] = []
     inits: list[Init] = []
 
@@ -216,20 +225,18 @@ def test_the_end(sides: tuple[Side, Side]) -> None:
     ],
     ids=" ".join,
 )
-def test_what_it_cannot_speak_to(words: list[str], tmp_path: Path) -> None:
-    if importlib.util.find_spec("supervisor") is None:
-        skip_or_fail("compat", "supervisord is not installed (PyPI's package supervisor)")
+def test_what_it_cannot_speak_to(words: list[str], tmp_path: Path, supervisorctl: Forked) -> None:
     conf = tmp_path / "supervisord.conf"
     conf.write_text("[supervisord]\n" + ("" if "NO_SECTION" in words else "[supervisorctl]\n"))
     words = [str(conf) if word == "NO_SECTION" else word for word in words]
 
-    def said(client: list[str]) -> tuple[int, str]:
-        done = subprocess.run(
-            [*client, *words], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(REPO)},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT_S,
-            check=False,
-        )  # fmt: skip
-        text = re.sub(r"use \S+ -h", "use NAME -h", done.stdout)
-        return done.returncode, worded(text)
+    def without_name(text: str) -> str:
+        return worded(re.sub(r"use \S+ -h", "use NAME -h", text))
 
-    assert said(OURS) == said(REAL)
+    done = subprocess.run(
+        [*OURS, *words], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(REPO)},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT_S,
+        check=False,
+    )  # fmt: skip
+    code, text = supervisorctl.run(words, tmp_path, "", tmp_path)
+    assert (done.returncode, without_name(done.stdout)) == (code, without_name(text))

@@ -3,21 +3,25 @@ words and exit codes, but for what is listed here as mended or missing."""
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from xmlrpc.client import ServerProxy
 
 import pytest
 
 from tests.compat.test_supervisorctl import LOOKING, ORDERS, REAL, TIMEOUT_S, Side
-from tests.support import REPO, Init, skip_or_fail, wait_for
+from tests.control.rpc import fault_of
+from tests.support import REPO, Init, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.compat.forked import Forked
 
 MENDED: dict[str, str] = {}
 """Actions that are answered otherwise, and why."""
@@ -30,12 +34,10 @@ startsecs=0
 
 
 @pytest.fixture
-def servers() -> Iterator[tuple[Side, Side]]:
+def servers(supervisorctl: Forked) -> Iterator[tuple[Side, Side]]:
     """supervisord, and initpy."""
-    if importlib.util.find_spec("supervisor") is None:
-        skip_or_fail("compat", "supervisord is not installed (PyPI's package supervisor)")
     folders = [Path(tempfile.mkdtemp(prefix="initpy-")) for _ in range(2)]
-    theirs, ours = Side(REAL, folders[0]), Side(REAL, folders[1])
+    theirs, ours = (Side(REAL, folder, supervisorctl) for folder in folders)
     nowhere = subprocess.DEVNULL
     supervisord = subprocess.Popen(
         [sys.executable, "-m", "supervisor.supervisord", "-c", str(theirs.conf)],
@@ -105,6 +107,29 @@ def test_followers(servers: tuple[Side, Side]) -> None:
                 follower.stdout.close()
     assert said[0] == said[1]
     assert said[1][-1] == "more\n"
+
+
+SENT = "one\ntwo\nth\u00e9\n"
+
+
+def has_echoed(path: Path) -> bool:
+    return path.exists() and path.read_text() == SENT
+
+
+def test_what_is_sent_to_stdin(servers: tuple[Side, Side]) -> None:
+    """As `fg` sends it, which itself waits for 30 s at its end."""
+    xmlrpc: Any = pytest.importorskip("supervisor.xmlrpc")
+    answers = []
+    for side in servers:
+        transport = xmlrpc.SupervisorTransport(None, None, f"unix://{side.folder}/s")
+        with ServerProxy("http://localhost", transport) as proxy:
+            send = proxy.supervisor.sendProcessStdin
+            assert send("echo", SENT[:8]) is send("echo:echo", SENT[8:]) is True
+            faults = [fault_of(send, *it) for it in (("g:bad", "x"), ("nope", "x"), ("echo", 5))]
+        transport.close()
+        answers.append(faults)
+        wait_for(partial(has_echoed, side.folder / "echo.out"), within_s=TIMEOUT_S)
+    assert answers[0] == answers[1]
 
 
 def test_reload_and_the_end(servers: tuple[Side, Side]) -> None:

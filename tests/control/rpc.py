@@ -6,15 +6,19 @@ import http.client
 import socket
 import xmlrpc.client
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.support import children, fds_of, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.support import Init
+
+
+_ACCEPTS = 0x10000
+"""Of a socket in /proc/net/unix: it listens."""
 
 
 class _Connection(http.client.HTTPConnection):
@@ -86,17 +90,19 @@ def exchange(path: Path, raw: bytes) -> bytes:
 
 
 def helper_of(init: Init) -> int:
-    """The pid of its control helper, as soon as there is one: the child that has its sockets."""
+    """The pid of its control helper, as soon as there is one: the child that has its socket."""
 
     def find() -> int:
         for pid in children(init.pid):
             try:
-                if listening <= {it for it in fds_of(pid) if it.startswith("socket:")}:
+                if listening & {*fds_of(pid)}:
                     return pid
             except OSError:
                 continue
         return 0
 
-    listening = {it for it in fds_of(init.pid) if it.startswith("socket:")}
+    known = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+    accepting = {f"socket:[{it[6]}]" for it in known if int(it[3], 16) & _ACCEPTS}
+    listening = accepting & {*fds_of(init.pid)}
     assert listening
     return wait_for(find, about="the control helper")

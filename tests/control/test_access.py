@@ -101,7 +101,7 @@ def test_another_user_is_kept_out_by_the_mode_and_by_who_it_is(start_init: Start
     assert said(start_init(program("web"))) == "refused"
     mode = '[control]\nmode = "0666"\n'
     assert said(start_init(mode + program("web"))) == "403"
-    assert said(start_init(mode + "allow = [65534]\n" + program("web"))) == "404"
+    assert said(start_init(mode + "allow = [65534]\n" + program("web"))) == "200"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

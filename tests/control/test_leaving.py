@@ -154,7 +154,9 @@ def test_an_order_that_takes_too_long_has_been_given(
         all_of_them.sendall(post("supervisor.startAllProcesses"))
         wait_for(lambda: threads_of(helper_of(init)) >= 3, about="a client being served")
         make_it_leave(init)
-        assert rest_of(one).startswith(b"HTTP/1.1 202 ")
+        assert rest_of(one).startswith(
+            b"HTTP/1.1 202 Accepted: the order was given, ask for the state\r\n"
+        )
         assert rest_of(all_of_them).startswith(b"HTTP/1.1 200 ")
     assert init.log().count("spawned: 'slow'") == 1
 

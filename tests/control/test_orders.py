@@ -11,8 +11,10 @@ import pytest
 from initpy.control.configs import Configs
 from initpy.control.methods import Methods, reading_methods
 from initpy.control.orders import Orders
+from initpy.control.stdin import Stdin
 from initpy.control.tails import Tails
 from tests.control.rpc import fault_of, rpc
+from tests.pid1.faults import Faulty
 from tests.pid1.toml import command, program
 from tests.support import Init, wait_for
 
@@ -178,14 +180,28 @@ def test_a_signal_by_any_of_its_names(start_init: Start, signum: object) -> None
         assert fault_of(supervisor.signalProcess, "web", 99) == (11, "BAD_SIGNAL: 99")
 
 
-def test_stdin_is_nobodys(start_init: Start) -> None:
-    init = start_init(program("web") + program("down", **MANUAL))
-    init.wait_for_log("web entered RUNNING")
+SLOW_BOOT = """
+import time
+from initpy.pid1 import Pid1
+settle = Pid1._settle
+due_at = None
+def settle_later(self):
+    global due_at
+    if due_at is None and [type(fact).__name__ for fact in self.facts] == ["PlanReady"]:
+        due_at = time.monotonic() + 1.0
+    if due_at is None or time.monotonic() > due_at:
+        settle(self)
+    else:
+        time.sleep(0.02)
+Pid1._settle = settle_later
+"""
+"""The plan is there, and for a second nothing comes of it."""
+
+
+def test_who_comes_before_the_programs_are_known_waits(start_init: Start, tmp_path: Path) -> None:
+    init = Faulty(start_init, tmp_path, program("web"), patch=SLOW_BOOT).init
     with rpc(init) as supervisor:
-        assert fault_of(supervisor.sendProcessStdin, "web", "x") == (20, "NO_FILE: web")
-        assert fault_of(supervisor.sendProcessStdin, "down", "x") == (70, "NOT_RUNNING: down")
-        assert fault_of(supervisor.sendProcessStdin, "nope", "x") == (10, "BAD_NAME: nope")
-        assert fault_of(supervisor.sendProcessStdin, "web", 5)[0] == 2
+        assert supervisor.getProcessInfo("web")["name"] == "web"
 
 
 def test_every_method_is_there_and_described_as_supervisord_describes_it() -> None:
@@ -199,6 +215,7 @@ def test_every_method_is_there_and_described_as_supervisord_describes_it() -> No
             *orders.methods(),
             *Configs(nowhere, orders).methods(),
             *Tails(nowhere, orders).methods(),
+            *Stdin(orders, -1).methods(),
         )
     )
     daemon = SimpleNamespace(options=SimpleNamespace(mood=1))

@@ -253,6 +253,7 @@ def _is_refused(call: Any) -> bool:
         (b"POST /RPC2 HTTP/1.1\r\nContent-Length: 3\r\n\r\n<a>", b"400"),
         (b"POST /RPC2 HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n", b"413"),
         (b"GET /nope HTTP/1.1\r\n\r\n", b"404"),
+        (b"HEAD / HTTP/1.1\r\n\r\n", b"404"),
         (b"POST /nope HTTP/1.1\r\nContent-Length: 0\r\n\r\n", b"400"),
         (b"nonsense\r\n\r\n", b"400"),
         (b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", b"431"),
@@ -266,6 +267,14 @@ def test_what_is_no_call_is_told_so(start_init: Start, raw: bytes, status: bytes
     assert answer.split(b" ")[1] == status
     with rpc(init) as supervisor:
         assert supervisor.getState()["statename"] == "RUNNING"
+
+
+def test_who_looks_with_a_browser_is_told_what_this_is(start_init: Start) -> None:
+    init = start_init(program("web"))
+    wait_for(init.socket.exists)
+    answer = exchange(init.socket, b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain")
+    assert b"initpy status" in answer
 
 
 def test_a_connection_that_says_nothing_keeps_nobody_out(start_init: Start) -> None:

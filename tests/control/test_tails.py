@@ -17,7 +17,7 @@ from initpy.control.tails import OwnSource, Tails, text_of
 from initpy.ownlog import MARGIN_BYTES, RING_BYTES, OwnLog
 from tests.control.rpc import connected, fault_of, rpc
 from tests.pid1.toml import command, program
-from tests.support import Init, wait_for
+from tests.support import Init, fds_of, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ NUMBERS = st.integers(-30, 30)
 
 def tails_of(path: Path) -> Tails:
     """The methods over one process, whose stdout is in the file."""
-    process = SimpleNamespace(spec=SimpleNamespace(key="web"))
+    process = SimpleNamespace(spec=SimpleNamespace(key="web"), started_at=1.0)
     mirror: Any = SimpleNamespace(captured={("web", "stdout"): (0, 0, os.fsencode(path))})
     orders: Any = SimpleNamespace(process=lambda _: process)
     return Tails(mirror, orders)
@@ -180,6 +180,43 @@ def test_following_a_log(start_init: Start, tmp_path: Path, kind: str) -> None:
             init.wait_for_log("log reopen request")
         write("third\n")
         assert b"second" not in read_until(sock, b"third\n")
+
+
+def test_a_follower_loses_nothing_between_two_looks(tmp_path: Path) -> None:
+    """Neither what was written behind the last look, before a rotation; nor, if nothing has been
+    written so far, the first."""
+    path, old = tmp_path / "log", tmp_path / "log.1"
+    path.write_text("first\n")
+    parts = tails_of(path).follow("/logtail/web")
+    assert next(parts) == b"first\n"
+    with path.open("a") as file:
+        file.write("last of the old\n")
+    path.rename(old)
+    assert [next(parts), next(parts)] == [b"last of the old\n", b""]
+    with old.open("a") as file:
+        file.write("and one more\n")
+    path.write_text("first of the new\n")
+    assert [next(parts), next(parts)] == [b"and one more\n", b"first of the new\n"]
+    path.write_text("short\n")
+    assert next(parts) == b"short\n"
+    assert next(parts) == b""
+    assert str(path) in fds_of(os.getpid())
+    parts.close()  # type: ignore[attr-defined]
+    assert str(path) not in fds_of(os.getpid())
+
+
+def test_the_file_of_a_program_that_has_written_nothing(start_init: Start, tmp_path: Path) -> None:
+    """It is empty, not missing; of one that has never run there is none."""
+    files = {name: str(tmp_path / name) for name in ("quiet", "down")}
+    init = start_init(
+        command("quiet", ["sleep", "1000"], stdout_logfile=files["quiet"], startsecs=0)
+        + command("down", ["true"], stdout_logfile=files["down"], autostart=False)
+    )
+    init.wait_for_log("quiet entered RUNNING")
+    with rpc(init) as supervisor:
+        assert supervisor.readProcessStdoutLog("quiet", -100, 0) == ""
+        assert supervisor.tailProcessStdoutLog("quiet", 0, 100) == ["", 0, False]
+        assert fault_of(supervisor.readProcessStdoutLog, "down", -100, 0)[0] == 20
 
 
 def test_programs_that_come_later_have_logs(start_init: Start) -> None:

@@ -97,6 +97,18 @@ def test_a_fault_at_every_point(start_init: Start, tmp_path: Path, point: str, w
     assert faulty.init.log().count("a bug in initpy") == 1 - len(faulty.left())
 
 
+@pytest.mark.parametrize("when", ["before", "after", "memory"])
+def test_an_order_that_was_heard_is_carried_out_whatever_fails(
+    start_init: Start, tmp_path: Path, when: str
+) -> None:
+    """Nothing more comes from the helper that would have PID 1 look at it again."""
+    faulty = Faulty(start_init, tmp_path, LIFE, f"{POINTS['a request']} {when} 1")
+    faulty.init.wait_for_log("web entered RUNNING")
+    with rpc(faulty.init) as supervisor:
+        assert supervisor.startProcess("manual") is True
+    assert not faulty.left()
+
+
 def test_a_fault_in_every_line(start_init: Start, tmp_path: Path) -> None:
     patch = FAST + "from initpy import repair; repair._drop_what_fails_again = lambda _: None\n"
     lines = f"lines {SERVING} {FEEDING} initpy.core.requests\n"

@@ -18,7 +18,7 @@ from initpy.config.ini.values import (
 )
 from initpy.config.kinds import flag_of, is_template
 from initpy.config.problems import Problem, nearest, shown
-from initpy.config.settings import EVENTLISTENER, GROUP, INIT, PROGRAM
+from initpy.config.settings import EVENTLISTENER, GROUP, INIT, PIPE, PROGRAM
 from initpy.config.texts import Command, Environment, Text
 from initpy.core.values import Value
 
@@ -252,7 +252,7 @@ class Translator:
 
     def _program(self, section: str, name: str) -> None:
         known = (*PROGRAM_OPTIONS, *OWN_OPTIONS)
-        self._process(section, ("program", name), known, {"critical": False})
+        self._process(section, ("program", name), known, {"critical": False, "stdin": PIPE})
 
     def _listener(self, section: str, name: str) -> None:
         options = self._sections[section][1]

@@ -23,6 +23,10 @@ _CRITICAL = (
     "critical = false: as with supervisord, the container runs on when the program has failed for "
     "good. Without that line it would end, so that whoever runs the container learns of it."
 )
+_STDIN = (
+    'stdin = "pipe": as with supervisord, what a program reads from has no end, and `initpy fg` '
+    "writes to it. Without that line it is /dev/null."
+)
 _HERE = "%(here)s is the directory that this file is in: keep it where the old one was, in {}."
 
 
@@ -49,6 +53,8 @@ class _Writer:
         programs = self._document.table.get("program", {}).values()
         if not all(table["critical"] for table in programs):
             yield from comment(_CRITICAL)
+        if programs:
+            yield from comment(_STDIN)
         if any("%(here)s" in line for line in body):
             yield from comment(_HERE.format(self._document.here))
         for texts in self._warnings.values():  # what has found no other place

@@ -64,6 +64,8 @@ events=TICK_60
 # Made of supervisord.conf by `initpy convert`.
 # critical = false: as with supervisord, the container runs on when the program has failed for good.
 # Without that line it would end, so that whoever runs the container learns of it.
+# stdin = "pipe": as with supervisord, what a program reads from has no end, and `initpy fg` writes
+# to it. Without that line it is /dev/null.
 
 [init]
 environment = { LANG = "C.UTF-8" }
@@ -80,6 +82,7 @@ stdout_logfile = "/var/log/web.log"
 # be patient
 stopwaitsecs = 7
 critical = false
+stdin = "pipe"
 expand_first = true
 [program.web.environment]
 SECRET = 'a\\b,c'
