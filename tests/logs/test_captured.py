@@ -46,8 +46,11 @@ class Relays:
             os.waitpid(pid, 0)
 
 
-def test_what_a_relay_fails_of_is_said_by_pid1() -> None:
+def test_what_a_relay_fails_of_is_said_by_pid1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In its own form; nothing is written past it."""
+    monkeypatch.chdir(tmp_path)  # where the configuration is written
     said: list[object] = []
     report_fd, write_fd = os.pipe()
 
