@@ -618,8 +618,8 @@ def test_a_lack_of_memory_is_waited_out(start_either: Start, tmp_path: Path) -> 
 
 EPOLL_HAS_NO_ROOM = """
 from initpy import repair
-from initpy.pid1 import Pid1
-watch, take_over = Pid1._watch, repair.take_over
+from initpy.watches import Watches
+watch, take_over = Watches.watch, repair.take_over
 is_full = False
 def refuse(self, fd, callback):
     if is_full:
@@ -632,7 +632,7 @@ def take(*given):
         take_over(*given)
     finally:
         is_full = False
-Pid1._watch, repair.take_over = refuse, take
+Watches.watch, repair.take_over = refuse, take
 """
 
 
