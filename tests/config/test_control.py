@@ -308,6 +308,8 @@ def test_servers_are_converted() -> None:
     toml = converted("supervisord.conf", os.environ)
     assert toml.partition("[program.web]")[0] == (
         "# Made of supervisord.conf by `initpy convert`.\n"
+        '# stdin = "pipe": as with supervisord, what a program reads from has no end, and '
+        "`initpy fg` writes\n# to it. Without that line it is /dev/null.\n"
         "\n"
         "[control]\n"
         'identifier = "shop"  # the name\n'
