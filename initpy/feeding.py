@@ -183,7 +183,7 @@ class Feed:
         """Whether the helper has not read what it should have by now. So there is a timer only as
         long as there is something for it to read."""
         try:
-            unread = self._unread()
+            unread = bytes_in(self.fd)
         except (ImportError, OSError):  # then it cannot be told
             unread = 0
         if not unread:
@@ -197,11 +197,16 @@ class Feed:
             self.look_at = now + SECOND_LOOK_S
         return False
 
-    def _unread(self) -> int:
-        """Bytes in the pipe."""
-        import fcntl  # noqa: PLC0415 - nobody needs it where there is no helper
 
-        return int.from_bytes(fcntl.ioctl(self.fd, _FIONREAD, bytes(4)), sys.byteorder)
+def bytes_in(fd: int) -> int:
+    """How many bytes are in the pipe that has this end.
+
+    Raises:
+        ImportError, OSError: that cannot be told.
+    """
+    import fcntl  # noqa: PLC0415 - nobody needs it where there is no helper
+
+    return int.from_bytes(fcntl.ioctl(fd, _FIONREAD, bytes(4)), sys.byteorder)
 
 
 def order_in(value: object) -> Value | None:

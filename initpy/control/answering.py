@@ -41,14 +41,17 @@ class Answers:
         tails: Tails,
         say: Callable[[str, str], None],
         look: Callable[[], Snapshot],
+        catch_up: Callable[[], None],
     ) -> None:
         """`say` takes a level and a line for the operator; `look` gives the newest snapshot, which
-        is the same value as long as nothing in it is different."""
+        is the same value as long as nothing in it is different; `catch_up` returns when all is in
+        it that has happened so far."""
         self._access = access
         self._methods = methods
         self._tails = tails
         self._say = say
         self._look = look
+        self._catch_up = catch_up
         self._all: tuple[Snapshot, bytes] | None = None
         """Of what snapshot the last answer to ALL was made, and that answer."""
 
@@ -56,6 +59,7 @@ class Answers:
         closes = not request.keeps_alive
         try:
             self._access.check(request, peer)
+            self._catch_up()
             if request.path.startswith(LOGTAIL) or request.path == OWN_PATH:
                 return self._follow(request)
             body, content_type = self._body(request)

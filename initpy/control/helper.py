@@ -76,7 +76,7 @@ def run(birth: Birth, orders_fd: int) -> int:
             *own_methods(mirror, journal, orders.ask),
         )
     )
-    answers = Answers(Access(birth.plan), methods, tails, link.say, mirror.snapshot)
+    answers = Answers(Access(birth.plan), methods, tails, link.say, mirror.snapshot, link.catch_up)
     server = Server(birth.listeners, answers.answer, birth.plan.idle_s, is_needed)
 
     def listen() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
 from contextlib import suppress
 
+from initpy.feeding import bytes_in
 from initpy.wire import Frames, WireError, frame
 
 TYPE_CHECKING = False
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 READ_BYTES = 65536
+
+CATCH_UP_S = 1.0
+"""So long a request waits, at the most, for what PID 1 has told before it."""
 
 MAX_TEXT = 4000
 """Of a line for the log, in characters."""
@@ -38,20 +43,39 @@ class Link:
         self._waiting: dict[int, tuple[threading.Event, list[str]]] = {}
         self._is_over = False
         self._prepared: dict[int, Callable[[], None]] = {}
+        self._news = threading.Condition()
+        """Who has it takes news, or looks how far that has come."""
+        self._taken_bytes = 0
+        """Of all news so far."""
 
     def listen(self) -> None:
         """Read until PID 1 hangs up."""
         frames = Frames()
+        ready = select.poll()
+        ready.register(self._news_fd, select.POLLIN)
         try:
-            while raw := os.read(self._news_fd, READ_BYTES):
-                for news in frames.feed(raw):
-                    self._take_news(news)
+            raw = b"-"
+            while raw:
+                ready.poll()
+                with self._news:
+                    raw = os.read(self._news_fd, READ_BYTES)
+                    for news in frames.feed(raw):
+                        self._take_news(news)
+                    self._taken_bytes += len(raw)
+                    self._news.notify_all()
         except (OSError, WireError):
             pass  # as if it had hung up: without news there is nothing to tell clients
         with self._lock:
             self._is_over = True
             for answered, _ in self._waiting.values():
                 answered.set()
+
+    def catch_up(self) -> None:
+        """Return when all has been taken that PID 1 has told so far: a client may already have seen
+        in the log what it is about to ask for."""
+        with self._news, suppress(OSError):  # then it is over
+            until = self._taken_bytes + bytes_in(self._news_fd)
+            self._news.wait_for(lambda: self._taken_bytes >= until, CATCH_UP_S)
 
     def _take_news(self, news: Any) -> None:
         match news:
