@@ -395,7 +395,8 @@ def _stop(life: Life, *, again: bool) -> None:
     _order(life, "stopProcess", False)
     pid = life.inside().get(life.noted("a", "start")[0])
     if again and pid is not None:
-        os.kill(pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):  # it has ended by now
+            os.kill(pid, signal.SIGTERM)
 
 
 def _order(life: Life, method: str, *arguments: object) -> None:
